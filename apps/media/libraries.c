@@ -1,0 +1,45 @@
+/* Names and versions of the libraries behind the formats. */
+#include "media.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <png.h>
+#ifdef HAVE_WEBP
+#include <webp/decode.h>
+#endif
+#ifdef HAVE_TIFF
+#include <tiffio.h>
+#endif
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+void media_libraries(char *out, size_t size)
+{
+    char text[256];
+    int used = snprintf(text, sizeof text, "%s, libpng %s",
+#ifdef LIBJPEG_TURBO_VERSION
+                        "libjpeg-turbo " TEXT(LIBJPEG_TURBO_VERSION),
+#else
+                        "libjpeg " TEXT(JPEG_LIB_VERSION),
+#endif
+                        png_get_libpng_ver(NULL));
+#ifdef HAVE_WEBP
+    int webp = WebPGetDecoderVersion();
+    used += snprintf(text + used, sizeof text - (size_t)used, ", libwebp %d.%d.%d", webp >> 16, webp >> 8 & 255, webp & 255);
+#endif
+#ifdef HAVE_TIFF
+    /* "LIBTIFF, Version 4.5.0", then lines of copyright */
+    const char *tiff = strstr(TIFFGetVersion(), "ersion ");
+    tiff = tiff ? tiff + 7 : "?";
+    used += snprintf(text + used, sizeof text - (size_t)used, ", libtiff %.*s", (int)strcspn(tiff, "\r\n "), tiff);
+#endif
+#ifdef HAVE_LIBEXIF
+    used += snprintf(text + used, sizeof text - (size_t)used, ", libexif %s", LIBEXIF_VERSION);
+#endif
+    (void)used;
+    if (out && size)
+        snprintf(out, size, "%s", text);
+}
