@@ -214,7 +214,7 @@ typedef struct sam2_box {
 typedef struct sam2_prompt {
     size_t struct_size;
     const sam2_point *points;
-    int point_count;            /* 0 to 4096 */
+    int point_count;            /* 0 to 1024 */
     const sam2_box *box;        /* or NULL */
     const float *low_res_logits; /* [low_res_size, low_res_size] logits of an earlier prediction, or NULL */
     const uint8_t *mask;        /* [height of the picture, mask_stride], non-zero inside, or NULL; not together with low_res_logits.
@@ -260,10 +260,11 @@ typedef struct sam2_mask {
     float score;                 /* predicted IoU, 0 to 1 */
     float object_score;          /* logit that the object is there at all; the image predictor does not act on it */
     int index;                   /* the mask's place in the network's own order, 0 to 3 */
+    const void *internal;        /* the library's: leave it as it is, or NULL for logits of your own */
 } sam2_mask;
 
 #define SAM2_MASK_INIT \
-    { sizeof(sam2_mask), NULL, 0, 0, 0, 0.0f, 0.0f, 0 }
+    { sizeof(sam2_mask), NULL, 0, 0, 0, 0.0f, 0.0f, 0, NULL }
 
 /* Number of objects, and of masks for each object (1 or 3). 0 for an empty result or NULL. Since 0.1. */
 SAM2_API int sam2_result_object_count(const sam2_result *result);

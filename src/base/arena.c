@@ -51,3 +51,9 @@ void arena_reset(arena *a, size_t mark)
         ASAN_POISON_MEMORY_REGION(a->base + mark, a->used - mark);
     a->used = mark;
 }
+
+void arena_open(arena *a)
+{
+    if (a->base)
+        ASAN_UNPOISON_MEMORY_REGION(a->base, a->capacity);
+}

@@ -25,4 +25,7 @@ static inline size_t arena_mark(const arena *a)
 }
 void arena_reset(arena *a, size_t mark);
 
+/* Makes the whole block readable and writable again for AddressSanitizer, before it goes back to where it came from. */
+void arena_open(arena *a);
+
 #endif

@@ -1,0 +1,264 @@
+/* Public functions: version, models, contexts, files of weights. */
+#include "api/check.h"
+#include "model/config.h"
+#include "weights/weights.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const char *sam2_version(void)
+{
+    return TEXT(SAM2_VERSION_MAJOR) "." TEXT(SAM2_VERSION_MINOR) "." TEXT(SAM2_VERSION_PATCH);
+}
+
+const char *sam2_status_text(sam2_status status)
+{
+    switch (status) {
+    case SAM2_OK:
+        return "success";
+    case SAM2_ERROR_ARGUMENT:
+        return "invalid argument";
+    case SAM2_ERROR_MEMORY:
+        return "out of memory";
+    case SAM2_ERROR_FILE:
+        return "file cannot be accessed";
+    case SAM2_ERROR_FORMAT:
+        return "invalid file";
+    case SAM2_ERROR_UNSUPPORTED:
+        return "not supported";
+    case SAM2_ERROR_MISMATCH:
+        return "objects do not belong together";
+    case SAM2_ERROR_INTERNAL:
+        return "internal fault";
+    }
+    return "unknown status";
+}
+
+/* What the options ask for, resolved. */
+typedef struct plan {
+    sam2_allocator allocator;
+    cpu_isa isa;
+    int threads, image_size, verify;
+} plan;
+
+static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error)
+{
+    *out = CPU_ISA_COUNT - 1;
+    if (!name)
+        return SAM2_OK;
+    if (!cpu_isa_from_name(name, out))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "no instruction set is called '%s'; the names are ref, avx2, avx512, avx512bf16, neon", name);
+    if (!cpu_has(*out))
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "this processor cannot run instruction set '%s'", name);
+    return SAM2_OK;
+}
+
+static sam2_status resolve_options(const sam2_model_options *given, plan *out, sam2_error *error)
+{
+    sam2_model_options o = SAM2_MODEL_OPTIONS_INIT;
+    if (given)
+        TRY(check_struct(given, offsetof(sam2_model_options, allocator), &o, sizeof o, "sam2_model_options", error));
+    if (o.precision == SAM2_PRECISION_BF16 || o.precision == SAM2_PRECISION_INT8)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "precision %s is not in this version; f32 is",
+                         o.precision == SAM2_PRECISION_BF16 ? "bf16" : "int8");
+    if (o.precision != SAM2_PRECISION_AUTO && o.precision != SAM2_PRECISION_F32)
+        return error_set(error, SAM2_ERROR_ARGUMENT, "precision %d does not exist", (int)o.precision);
+    if (o.threads < 0 || o.threads > 256)
+        return error_set(error, SAM2_ERROR_ARGUMENT, "threads is %d; 1 to 256, or 0 for all processors, can be used", o.threads);
+    if (o.allocator && (!o.allocator->allocate || !o.allocator->release))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
+    TRY(resolve_isa(o.isa, &out->isa, error));
+    out->allocator = o.allocator ? *o.allocator : alloc_default;
+    out->threads = o.threads ? o.threads : cpu_count();
+    out->threads = out->threads > 256 ? 256 : out->threads;
+    out->image_size = o.image_size;
+    out->verify = o.verify;
+    return SAM2_OK;
+}
+
+static sam2_status build(const weights *w, const plan *p, sam2_model **out, sam2_error *error)
+{
+    model_config config;
+    TRY(config_from_weights(w, &config, error));
+    if (p->image_size)
+        TRY(config_set_image_size(&config, p->image_size, error));
+    TRY(config_check(&config, w, &p->allocator, error));
+    void *memory = NULL;
+    TRY(alloc_array(&p->allocator, 1, sizeof(sam2_model), "the model", &memory, error));
+    sam2_model *handle = memory;
+    sam2_status status = model_build(w, &config, p->isa, p->threads, &p->allocator, &handle->m, error);
+    if (status != SAM2_OK) {
+        alloc_release(&p->allocator, handle, sizeof *handle);
+        return status;
+    }
+    handle->workspace_bytes = predict_workspace(handle->m);
+    *out = handle;
+    return SAM2_OK;
+}
+
+/* Builds from opened weights and closes them; errors are about the model then, so the file's name goes before them. */
+static sam2_status build_and_close(weights *w, const char *label, const plan *p, sam2_model **out, sam2_error *error)
+{
+    sam2_status status = build(w, p, out, error);
+    weights_close(w);
+    return status == SAM2_OK ? status : error_prefix(error, status, label);
+}
+
+sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error)
+{
+    CHECK_POINTER(path);
+    CHECK_POINTER(model);
+    *model = NULL;
+    plan p;
+    TRY(resolve_options(options, &p, error));
+    weights *w = NULL;
+    TRY(weights_open(&p.allocator, path, p.verify, &w, error));
+    return build_and_close(w, path, &p, model, error);
+}
+
+sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options, sam2_model **model, sam2_error *error)
+{
+    CHECK_POINTER(bytes);
+    CHECK_POINTER(model);
+    *model = NULL;
+    plan p;
+    TRY(resolve_options(options, &p, error));
+    weights *w = NULL;
+    TRY(weights_open_memory(&p.allocator, bytes, size, "model in memory", p.verify, &w, error));
+    return build_and_close(w, "model in memory", &p, model, error);
+}
+
+void sam2_model_close(sam2_model *model)
+{
+    if (!model)
+        return;
+    sam2_allocator a = model->m->allocator;
+    model_free(model->m);
+    alloc_release(&a, model, sizeof *model);
+}
+
+sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, sam2_error *error)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(info);
+    const struct model *m = model->m;
+    sam2_model_info full = {
+        .struct_size = info->struct_size,
+        .name = m->config.name,
+        .isa = cpu_isa_name(m->kernels.isa),
+        .precision = SAM2_PRECISION_F32,
+        .threads = pool_threads(m->pool),
+        .image_size = m->config.image_size,
+        .embedding_dim = m->config.d_model,
+        .low_res_size = m->config.image_size / 4,
+        .parameters = m->parameters,
+        .identity = m->identity,
+        .weight_bytes = m->block_bytes,
+        .workspace_bytes = model->workspace_bytes,
+    };
+    sam2_model_info known;
+    TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));
+    *info = full;
+    return SAM2_OK;
+}
+
+sam2_status sam2_context_create(const sam2_model *model, sam2_context **context, sam2_error *error)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(context);
+    *context = NULL;
+    const sam2_allocator *a = &model->m->allocator;
+    void *memory = NULL;
+    TRY(alloc_array(a, 1, sizeof(sam2_context), "a context", &memory, error));
+    sam2_context *c = memory;
+    c->model = model;
+    c->block_bytes = model->workspace_bytes;
+    sam2_status status = alloc_get(a, c->block_bytes, "a context's workspace", &c->block, error);
+    if (status != SAM2_OK) {
+        alloc_release(a, c, sizeof *c);
+        return status;
+    }
+    *context = c;
+    return SAM2_OK;
+}
+
+void sam2_context_destroy(sam2_context *context)
+{
+    if (!context)
+        return;
+    const sam2_allocator *a = &context->model->m->allocator;
+    arena whole = {.base = context->block, .capacity = context->block_bytes};
+    arena_open(&whole); /* the allocator may write what red zones covered */
+    alloc_release(a, context->block, context->block_bytes);
+    alloc_release(a, context, sizeof *context);
+}
+
+sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer observer, void *user, sam2_error *error)
+{
+    CHECK_POINTER(context);
+    context->observe = observer;
+    context->user = user;
+    return SAM2_OK;
+}
+
+sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision, const sam2_allocator *allocator, sam2_error *error)
+{
+    CHECK_POINTER(input);
+    CHECK_POINTER(output);
+    const sam2_allocator *a = allocator ? allocator : &alloc_default;
+    size_t n = strlen(output);
+    int native = n > 5 && strcmp(output + n - 5, ".sam2") == 0;
+    if (!native && !(n > 12 && strcmp(output + n - 12, ".safetensors") == 0))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .sam2 or .safetensors", output);
+    if (precision < SAM2_PRECISION_AUTO || precision > SAM2_PRECISION_BF16)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "files can be written in f32 and bf16");
+    weights *w = NULL;
+    TRY(weights_open(a, input, 1, &w, error));
+    model_config config;
+    sam2_status status = config_from_weights(w, &config, error);
+    if (status == SAM2_OK)
+        status = config_check(&config, w, a, error);
+    if (status != SAM2_OK)
+        error_prefix(error, status, input);
+    else {
+        /* A file without a configuration gets the one that was recognised, so that the output needs no recognition. */
+        char json[2048];
+        config_to_json(&config, json, sizeof json);
+        const char *text = weights_config(w) ? weights_config(w) : json;
+        int keep = precision == SAM2_PRECISION_AUTO;
+        weights_type type = precision == SAM2_PRECISION_BF16 ? WEIGHTS_BF16 : WEIGHTS_F32;
+        status = native ? weights_write_native(w, output, text, keep, type, error) : weights_write_safetensors(w, output, text, keep, type, error);
+    }
+    weights_close(w);
+    return status;
+}
+
+sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent, const sam2_allocator *allocator, sam2_error *error)
+{
+    CHECK_POINTER(name);
+    CHECK_POINTER(output);
+    const sam2_allocator *a = allocator ? allocator : &alloc_default;
+    size_t n = strlen(output);
+    int pt = n > 3 && strcmp(output + n - 3, ".pt") == 0, native = n > 5 && strcmp(output + n - 5, ".sam2") == 0;
+    if (!pt && !native && !(n > 12 && strcmp(output + n - 12, ".safetensors") == 0))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2", output);
+    model_config config;
+    TRY(config_from_name(name, &config, error));
+    model_layout layout;
+    TRY(config_layout(&config, a, &layout, error));
+    weights *w = NULL;
+    sam2_status status = weights_synthesize(a, layout.list, layout.count, seed, absent != 0, &w, error);
+    config_layout_free(&layout);
+    if (status != SAM2_OK)
+        return status;
+    char json[2048];
+    config_to_json(&config, json, sizeof json);
+    if (pt)
+        status = weights_write_pt(w, output, error);
+    else if (native)
+        status = weights_write_native(w, output, json, 1, WEIGHTS_F32, error);
+    else
+        status = weights_write_safetensors(w, output, NULL, 1, WEIGHTS_F32, error);
+    weights_close(w);
+    return status;
+}

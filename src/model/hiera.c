@@ -1,0 +1,215 @@
+/* The image encoder: Hiera trunk (sam2.modeling.backbones.hieradet) and feature pyramid (image_encoder.FpnNeck), followed by the mask decoder's
+ * convolutions of the two finest levels, as SAM2Base.forward_image. Each level goes through the neck as soon as its stage is done. */
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATCH 7
+#define PATCH_FLOATS (PATCH * PATCH * 3)
+
+/* Bicubic interpolation with a = -0.75 and half-pixel centres, as torch.nn.functional.interpolate: four taps, indices held at the border. */
+static void cubic_taps(size_t position, size_t in, size_t out, size_t index[4], float weight[4])
+{
+    const float a = -0.75f;
+    float source = ((float)position + 0.5f) * ((float)in / (float)out) - 0.5f;
+    float base = floorf(source), t = source - base;
+    for (int i = 0; i < 4; i++) {
+        long at = (long)base + i - 1;
+        index[i] = at < 0 ? 0 : at >= (long)in ? in - 1 : (size_t)at;
+        float d = fabsf(t - (float)(i - 1));
+        weight[i] = d <= 1.0f ? ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f : ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a;
+    }
+}
+
+typedef struct patch_job {
+    const model *m;
+    const exec *ex;
+    const float *input; /* [side + 6, side + 6, 3] */
+    float *out;         /* [side / 4, side / 4, embed_dim] */
+    float *scratch;     /* [threads][scratch_floats] */
+    size_t scratch_floats;
+} patch_job;
+
+/* Position embedding of one row of tokens: the coarse map enlarged, plus the window's tile. `blend` is [background, embed_dim]. */
+static void position_row(const model *m, size_t y, float *blend, float *out)
+{
+    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, b = (size_t)m->config.background, window = (size_t)m->config.window_spec[0];
+    size_t index[4];
+    float weight[4];
+    cubic_taps(y, b, side, index, weight);
+    for (size_t i = 0; i < b * dim; i++) {
+        float v = 0.0f;
+        for (int t = 0; t < 4; t++)
+            v += weight[t] * m->pos_background[index[t] * b * dim + i];
+        blend[i] = v;
+    }
+    for (size_t x = 0; x < side; x++) {
+        cubic_taps(x, b, side, index, weight);
+        const float *tile = m->pos_window + (y % window * window + x % window) * dim;
+        for (size_t c = 0; c < dim; c++)
+            out[x * dim + c] = weight[0] * blend[index[0] * dim + c] + weight[1] * blend[index[1] * dim + c] + weight[2] * blend[index[2] * dim + c] +
+                               weight[3] * blend[index[3] * dim + c] + tile[c];
+    }
+}
+
+static void patch_item(void *context, size_t y, int worker)
+{
+    const patch_job *j = context;
+    const model *m = j->m;
+    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, pitch = model_input_side(m) * 3;
+    float *patches = j->scratch + (size_t)worker * j->scratch_floats;
+    float *position = patches + side * PATCH_FLOATS, *blend = position + side * dim;
+    for (size_t x = 0; x < side; x++)
+        for (size_t ky = 0; ky < PATCH; ky++)
+            memcpy(patches + x * PATCH_FLOATS + ky * PATCH * 3, j->input + (4 * y + ky) * pitch + 4 * x * 3, PATCH * 3 * sizeof(float));
+    position_row(m, y, blend, position);
+    ops_gemm(j->ex->k, &m->patch, side, patches, PATCH_FLOATS, j->out + y * side * dim, dim, NULL, ACT_NONE, position, dim);
+}
+
+static void patch_embed(const model *m, const exec *ex, const float *input, float *out)
+{
+    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, mark = arena_mark(ex->arena);
+    patch_job j = {.m = m, .ex = ex, .input = input, .out = out};
+    j.scratch_floats = side * (PATCH_FLOATS + dim) + (size_t)m->config.background * dim;
+    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
+    if (!exec_dry(ex))
+        pool_run(ex->pool, patch_item, &j, side);
+    arena_reset(ex->arena, mark);
+}
+
+/* Attention over the whole map. x [tokens, dim] is changed in place. */
+static void global_attention(const exec *ex, const hiera_block *b, const config_block *c, size_t tokens, float *x)
+{
+    size_t dim = (size_t)c->dim_out, mark = arena_mark(ex->arena);
+    float *qkv = arena_floats(ex->arena, tokens * 3 * dim), *attended = arena_floats(ex->arena, tokens * dim);
+    op_norm_linear(ex, &b->norm1, &b->qkv, tokens, x, qkv, 3 * dim);
+    op_attention(ex, &(attention_args){.heads = (size_t)c->heads,
+                                       .dim = dim / (size_t)c->heads,
+                                       .q_count = tokens,
+                                       .kv_count = tokens,
+                                       .q = qkv,
+                                       .ldq = 3 * dim,
+                                       .k = qkv + (exec_dry(ex) ? 0 : dim),
+                                       .v = qkv + (exec_dry(ex) ? 0 : 2 * dim),
+                                       .ldkv = 3 * dim,
+                                       .y = attended,
+                                       .ldy = dim});
+    op_linear(ex, &b->proj, tokens, attended, dim, x, dim, ACT_NONE, x, dim);
+    arena_reset(ex->arena, mark);
+}
+
+/* Block `index`: x [side, side, dim_in] to y [side', side', dim_out]; y is x but for pooling blocks. */
+static void run_block(const model *m, const exec *ex, int index, size_t side, float *x, float *y)
+{
+    const config_block *c = &m->config.blocks[index];
+    const hiera_block *b = &m->blocks[index];
+    if (c->window)
+        op_window_attention(ex, &(window_args){.norm = &b->norm1,
+                                               .qkv = &b->qkv,
+                                               .proj = &b->proj,
+                                               .shortcut = c->pool ? &b->shortcut : NULL,
+                                               .heads = (size_t)c->heads,
+                                               .window = (size_t)c->window,
+                                               .pool = c->pool,
+                                               .height = side,
+                                               .width = side,
+                                               .dim_in = (size_t)c->dim_in,
+                                               .dim_out = (size_t)c->dim_out,
+                                               .x = x,
+                                               .y = y});
+    else
+        global_attention(ex, b, c, side * side, x);
+    size_t out_side = c->pool ? side / 2 : side;
+    op_two_layers(ex, &b->norm2, &b->fc1, ACT_GELU, &b->fc2, out_side * out_side, y, y, y);
+}
+
+/* out2 += nearest enlargement of out3 (FpnNeck's top-down path). coarse [side / 2, side / 2, dim], fine [side, side, dim]. */
+static void add_top_down(const exec *ex, const float *coarse, float *fine, size_t side, size_t dim)
+{
+    if (exec_dry(ex))
+        return;
+    for (size_t y = 0; y < side; y++)
+        for (size_t x = 0; x < side; x++) {
+            const float *from = coarse + (y / 2 * (side / 2) + x / 2) * dim;
+            float *to = fine + (y * side + x) * dim;
+            for (size_t c = 0; c < dim; c++)
+                to[c] += from[c];
+        }
+}
+
+/* What follows a stage: its level of the pyramid. x [side, side, stage dim]. */
+static void run_neck(const model *m, const exec *ex, int stage, size_t side, const float *x, const pyramid *out)
+{
+    size_t dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
+    if (stage == 0)
+        op_two_layers(ex, NULL, &m->lateral[0], ACT_NONE, &m->conv_s0, side * side, x, out->s0, NULL);
+    else if (stage == 1)
+        op_two_layers(ex, NULL, &m->lateral[1], ACT_NONE, &m->conv_s1, side * side, x, out->s1, NULL);
+    else if (stage == 2)
+        op_linear(ex, &m->lateral[2], side * side, x, m->lateral[2].k, out->embedding, dim, ACT_NONE, NULL, 0);
+    else if (m->config.top_down[2]) {
+        float *coarse = arena_floats(ex->arena, side * side * dim);
+        op_linear(ex, &m->lateral[3], side * side, x, m->lateral[3].k, coarse, dim, ACT_NONE, NULL, 0);
+        add_top_down(ex, coarse, out->embedding, 2 * side, dim);
+    }
+    arena_reset(ex->arena, mark);
+}
+
+void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1)
+{
+    size_t dim = (size_t)m->config.d_model;
+    *embedding = model_side(m, 16) * model_side(m, 16) * dim;
+    *s0 = model_side(m, 4) * model_side(m, 4) * (dim / 8);
+    *s1 = model_side(m, 8) * model_side(m, 8) * (dim / 4);
+}
+
+static void watch_input(watcher *w, const model *m, const float *input)
+{
+    /* Without the border. */
+    size_t side = (size_t)m->config.image_size, pitch = model_input_side(m) * 3, bytes = side * side * 3 * sizeof(float);
+    void *copy;
+    if (alloc_get(w->allocator, bytes, "a copy of the input", &copy, NULL) != SAM2_OK) {
+        w->failed = 1;
+        return;
+    }
+    for (size_t y = 0; y < side; y++)
+        memcpy((float *)copy + y * side * 3, input + (y + 3) * pitch + 9, side * 3 * sizeof(float));
+    watch_map(w, "input", copy, side, side, 3);
+    alloc_release(w->allocator, copy, bytes);
+}
+
+void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w)
+{
+    size_t side = model_side(m, 4), mark = arena_mark(ex->arena);
+    bool watched = w && w->observe && !exec_dry(ex);
+    /* Two buffers in turn: a stage has half of the floats of the one before. */
+    float *maps[2] = {arena_floats(ex->arena, side * side * (size_t)m->config.embed_dim),
+                      arena_floats(ex->arena, side * side * (size_t)m->config.embed_dim / 2)};
+    size_t after_maps = arena_mark(ex->arena), input_side = model_input_side(m);
+    float *input = arena_floats(ex->arena, input_side * input_side * 3);
+    fill(fill_context, ex, input);
+    if (watched)
+        watch_input(w, m, input);
+    patch_embed(m, ex, input, maps[0]);
+    arena_reset(ex->arena, after_maps);
+    int stage = 0;
+    for (int i = 0; i < m->config.block_count; i++) {
+        const config_block *c = &m->config.blocks[i];
+        float *x = maps[(c->pool ? stage - 1 : stage) % 2], *y = maps[stage % 2];
+        run_block(m, ex, i, side, x, y);
+        if (c->pool)
+            side /= 2;
+        if (c->stage_end) {
+            run_neck(m, ex, stage, side, y, out);
+            if (watched) {
+                char name[24];
+                snprintf(name, sizeof name, "trunk_stage%d", stage);
+                watch_map(w, name, y, side, side, (size_t)c->dim_out);
+            }
+            stage++;
+        }
+    }
+    arena_reset(ex->arena, mark);
+}

@@ -1,0 +1,132 @@
+/* A model ready to run: packed weights and the functions that are its boxes. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "model/config.h"
+#include "ops/ops.h"
+
+typedef struct hiera_block {
+    norm norm1, norm2;
+    linear qkv, proj;
+    linear shortcut; /* n = 0 where the width stays */
+    linear fc1, fc2;
+} hiera_block;
+
+/* sam.transformer.Attention: projections to and from an inner width. */
+typedef struct attention_weights {
+    linear q, k, v, out;
+} attention_weights;
+
+typedef struct two_way_layer {
+    attention_weights self, token_to_image, image_to_token;
+    norm norm1, norm2, norm3, norm4;
+    linear fc1, fc2;
+} two_way_layer;
+
+typedef struct mlp3 {
+    linear layer[3];
+} mlp3;
+
+#define MODEL_DECODER_DEPTH 2
+
+typedef struct model {
+    model_config config;
+    kernels kernels;
+    pool *pool;
+    sam2_allocator allocator;
+    void *block; /* all weights */
+    size_t block_bytes;
+    uint64_t identity, parameters;
+
+    /* image_encoder.trunk */
+    linear patch;                  /* [embed_dim][7 * 7 * 3], rows ordered ky, kx, channel */
+    const float *pos_background;   /* [background, background, embed_dim] */
+    const float *pos_window;       /* [window, window, embed_dim] */
+    hiera_block *blocks;           /* [block_count] */
+    /* image_encoder.neck: by level, 0 the finest; and the decoder's convolutions of the two finest */
+    linear lateral[4], conv_s0, conv_s1;
+    const float *no_mem_embed; /* [d_model] */
+
+    /* sam_prompt_encoder */
+    const float *gaussian; /* [2, d_model / 2] */
+    const float *point_embed[4], *not_a_point, *no_mask;
+    const float *down0, *down0_bias, *down1, *down1_bias; /* [4, 2, 2], [4], [16, 4, 2, 2], [16] */
+    norm down0_norm, down1_norm;
+    linear down2;
+    const float *dense_pe; /* [tokens, d_model]: get_dense_pe, a constant */
+
+    /* sam_mask_decoder */
+    const float *output_tokens; /* [6, d_model]: object score, IoU, four masks */
+    two_way_layer layers[MODEL_DECODER_DEPTH];
+    attention_weights final;
+    norm final_norm;
+    linear up0[2], up1[2]; /* transposed convolutions, one product for each of the two output rows: [2 columns * channels, inputs] */
+    norm up0_norm;
+    mlp3 hyper[4], iou, object;
+} model;
+
+/* Sides of the maps. */
+static inline size_t model_side(const model *m, int stride)
+{
+    return (size_t)(m->config.image_size / stride);
+}
+
+/* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`. */
+sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads, const sam2_allocator *a, model **out,
+                        sam2_error *error);
+void model_free(model *m);
+
+/* Where intermediate tensors go when somebody watches. NULL functions mean nobody does. */
+typedef struct watcher {
+    sam2_observer observe;
+    void *user;
+    const sam2_allocator *allocator;
+    int failed; /* a copy could not be made */
+} watcher;
+
+/* Shows a map [height, width, channels] as [1, channels, height, width]. */
+void watch_map(watcher *w, const char *name, const float *map, size_t height, size_t width, size_t channels);
+void watch(watcher *w, const char *name, const float *data, const int64_t *shape, int dims);
+
+/* What an encoded picture is: the pyramid that SAM2Base.forward_image gives, as rows of channels. */
+typedef struct pyramid {
+    float *embedding; /* [side/16 ^2, d_model], without no_mem_embed */
+    float *s0;        /* [side/4 ^2, d_model / 8] */
+    float *s1;        /* [side/8 ^2, d_model / 4] */
+} pyramid;
+void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1); /* in floats */
+
+/* The patch embedding reads the picture with its border of zeros: [side + 6, side + 6, 3], the picture at (3, 3). */
+static inline size_t model_input_side(const model *m)
+{
+    return (size_t)m->config.image_size + 6;
+}
+
+/* Fills the network's input, called by encode_image once the memory for it is there: `input` as above, not cleared. */
+typedef void (*input_filler)(void *context, const exec *ex, float *input);
+
+/* image_encoder and the decoder's conv_s0 and conv_s1. */
+void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w);
+
+/* A prompt in the network's square: pixels of it before the half-pixel shift, and labels 0, 1, 2, 3 (official meaning). */
+typedef struct net_point {
+    float x, y;
+    int label;
+} net_point;
+
+/* sam_prompt_encoder: sparse [prompt_tokens(count), d_model]. */
+size_t prompt_tokens(size_t point_count); /* with the padding token; 0 for no points */
+/* get_dense_pe: out [tokens, d_model]. */
+void encode_dense_positions(const model *m, float *out);
+void encode_points(const model *m, const net_point *points, size_t count, float *sparse);
+/* dense [tokens, d_model] from mask logits [side/4, side/4]. */
+void encode_mask(const model *m, const exec *ex, const float *logits, float *dense);
+
+/* The mask decoder: all four masks. */
+typedef struct decoded {
+    float *masks; /* [4, side/4, side/4] */
+    float iou[4], object_score;
+} decoded;
+void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count, const float *dense, decoded *out);
+
+#endif

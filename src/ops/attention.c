@@ -1,0 +1,93 @@
+#include "ops/ops.h"
+
+#include <math.h>
+
+#define Q_ROWS 112   /* queries an item takes together */
+#define KEY_TILE 512 /* keys a score tile spans: a multiple of every panel width */
+
+typedef struct attention_job {
+    const exec *ex;
+    const attention_args *a;
+    size_t q_blocks;
+    float scale;
+    float *keys;   /* [heads][packed keys] */
+    float *values; /* [heads][packed values, panels of the whole kv_count] */
+    size_t key_floats, value_floats;
+    float *scratch; /* [threads][scratch_floats] */
+    size_t scratch_floats;
+} attention_job;
+
+static void pack_item(void *context, size_t item, int worker)
+{
+    (void)worker;
+    const attention_job *j = context;
+    const attention_args *a = j->a;
+    size_t head = item / 2;
+    if (item % 2 == 0)
+        j->ex->k->pack_nk_f32(a->kv_count, a->dim, a->k + head * a->dim, a->ldkv, j->keys + head * j->key_floats);
+    else
+        j->ex->k->pack_kn_f32(a->kv_count, a->dim, a->v + head * a->dim, a->ldkv, j->values + head * j->value_floats);
+}
+
+static void attend_item(void *context, size_t item, int worker)
+{
+    const attention_job *j = context;
+    const attention_args *a = j->a;
+    const kernels *k = j->ex->k;
+    size_t head = item / j->q_blocks, row = item % j->q_blocks * Q_ROWS;
+    size_t rows = a->q_count - row < Q_ROWS ? a->q_count - row : Q_ROWS;
+    float *q = j->scratch + (size_t)worker * j->scratch_floats;
+    float *scores = q + Q_ROWS * a->dim, *out = scores + Q_ROWS * KEY_TILE;
+    float *largest = out + Q_ROWS * a->dim, *sum = largest + Q_ROWS, *rescale = sum + Q_ROWS;
+    for (size_t r = 0; r < rows; r++) {
+        const float *from = a->q + (row + r) * a->ldq + head * a->dim;
+        for (size_t c = 0; c < a->dim; c++)
+            q[r * a->dim + c] = from[c] * j->scale;
+        largest[r] = -INFINITY;
+        sum[r] = 0.0f;
+    }
+    for (size_t key = 0; key < a->kv_count; key += KEY_TILE) {
+        size_t n = a->kv_count - key < KEY_TILE ? a->kv_count - key : KEY_TILE;
+        k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                     .n = n,
+                                     .k = a->dim,
+                                     .a = q,
+                                     .lda = a->dim,
+                                     .b = j->keys + head * j->key_floats + key * a->dim,
+                                     .b_stride = a->dim * k->gemm_f32_nr,
+                                     .c = scores,
+                                     .ldc = KEY_TILE});
+        k->softmax_step_f32(rows, n, scores, KEY_TILE, largest, sum, rescale);
+        k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                     .n = a->dim,
+                                     .k = n,
+                                     .a = scores,
+                                     .lda = KEY_TILE,
+                                     .b = j->values + head * j->value_floats + key * k->gemm_f32_nr,
+                                     .b_stride = a->kv_count * k->gemm_f32_nr,
+                                     .c = out,
+                                     .ldc = a->dim,
+                                     .accumulate = key > 0,
+                                     .c_scale = rescale});
+    }
+    k->divide_rows_f32(rows, a->dim, out, a->dim, sum, a->y + row * a->ldy + head * a->dim, a->ldy);
+}
+
+void op_attention(const exec *ex, const attention_args *args)
+{
+    attention_job j = {.ex = ex, .a = args};
+    size_t mark = arena_mark(ex->arena);
+    j.q_blocks = (args->q_count + Q_ROWS - 1) / Q_ROWS;
+    j.scale = 1.0f / sqrtf((float)args->dim);
+    j.key_floats = ops_packed_floats(ex->k, args->kv_count, args->dim);
+    j.value_floats = ops_packed_floats(ex->k, args->dim, args->kv_count);
+    j.keys = arena_floats(ex->arena, args->heads * j.key_floats);
+    j.values = arena_floats(ex->arena, args->heads * j.value_floats);
+    j.scratch_floats = Q_ROWS * (2 * args->dim + KEY_TILE + 4);
+    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
+    if (!exec_dry(ex)) {
+        pool_run(ex->pool, pack_item, &j, 2 * args->heads);
+        pool_run(ex->pool, attend_item, &j, args->heads * j.q_blocks);
+    }
+    arena_reset(ex->arena, mark);
+}

@@ -1,0 +1,109 @@
+#include "ops/ops.h"
+
+#include <string.h>
+
+void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc, const uint32_t *c_rows, activation act,
+              const float *residual, size_t ldr)
+{
+    k->gemm_f32(&(gemm_f32_args){.m = m,
+                                 .n = l->n,
+                                 .k = l->k,
+                                 .a = a,
+                                 .lda = lda,
+                                 .b = l->packed,
+                                 .b_stride = l->k * k->gemm_f32_nr,
+                                 .c = c,
+                                 .ldc = ldc,
+                                 .c_rows = c_rows,
+                                 .bias = l->bias,
+                                 .act = act,
+                                 .residual = residual,
+                                 .ldr = ldr});
+}
+
+/* How a product is cut: blocks of rows times groups of panels. */
+typedef struct cut {
+    size_t rows, row_blocks;  /* rows in a block */
+    size_t panels, col_groups; /* panels in a group */
+} cut;
+
+/* Few rows (the decoder's tokens) are cut by columns too, but not below what a thread's wake-up costs. */
+static cut cut_for(const kernels *k, size_t rows, size_t n, size_t depth)
+{
+    const size_t least_work = 1 << 19; /* multiply-adds worth a hand-over */
+    size_t panels = (n + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
+    cut c = {.rows = rows < OPS_ROWS ? rows : OPS_ROWS};
+    c.row_blocks = (rows + c.rows - 1) / c.rows;
+    size_t items_wanted = c.row_blocks >= 16 ? 1 : 16 / c.row_blocks;
+    size_t work_panel = c.rows * depth * k->gemm_f32_nr;
+    size_t least_panels = work_panel >= least_work ? 1 : (least_work + work_panel - 1) / work_panel;
+    c.panels = (panels + items_wanted - 1) / items_wanted;
+    if (c.panels < least_panels)
+        c.panels = least_panels;
+    c.col_groups = (panels + c.panels - 1) / c.panels;
+    return c;
+}
+
+typedef struct linear_job {
+    const exec *ex;
+    const linear *l;
+    const norm *norm;
+    size_t rows;
+    const float *x;
+    size_t ldx;
+    float *y;
+    size_t ldy;
+    activation act;
+    const float *residual;
+    size_t ldr;
+    cut cut;
+    float *scratch; /* [threads][rows of a block][k]: normalised rows */
+} linear_job;
+
+static void linear_item(void *context, size_t item, int worker)
+{
+    const linear_job *j = context;
+    const kernels *k = j->ex->k;
+    size_t row = item / j->cut.col_groups * j->cut.rows, group = item % j->cut.col_groups;
+    size_t rows = j->rows - row < j->cut.rows ? j->rows - row : j->cut.rows;
+    size_t first = group * j->cut.panels * k->gemm_f32_nr;
+    size_t n = j->cut.panels * k->gemm_f32_nr;
+    if (n > j->l->n - first)
+        n = j->l->n - first;
+    const float *x = j->x + row * j->ldx;
+    size_t ldx = j->ldx;
+    if (j->norm) {
+        float *normed = j->scratch + (size_t)worker * j->cut.rows * j->l->k;
+        k->layernorm_f32(rows, j->l->k, x, ldx, j->norm->gamma, j->norm->beta, j->norm->eps, ACT_NONE, normed, j->l->k);
+        x = normed;
+        ldx = j->l->k;
+    }
+    linear part = {n, j->l->k, j->l->packed + first * j->l->k, j->l->bias ? j->l->bias + first : NULL};
+    ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act, j->residual ? j->residual + row * j->ldr + first : NULL,
+             j->ldr);
+}
+
+static void run_linear(linear_job *j)
+{
+    if (!j->rows)
+        return;
+    size_t mark = arena_mark(j->ex->arena);
+    j->cut = cut_for(j->ex->k, j->rows, j->l->n, j->l->k);
+    if (j->norm)
+        j->scratch = arena_floats(j->ex->arena, (size_t)pool_threads(j->ex->pool) * j->cut.rows * j->l->k);
+    if (!exec_dry(j->ex))
+        pool_run(j->ex->pool, linear_item, j, j->cut.row_blocks * j->cut.col_groups);
+    arena_reset(j->ex->arena, mark);
+}
+
+void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy, activation act, const float *residual,
+               size_t ldr)
+{
+    run_linear(&(linear_job){
+        .ex = ex, .l = l, .rows = rows, .x = x, .ldx = ldx, .y = y, .ldy = ldy, .act = act, .residual = residual, .ldr = ldr});
+}
+
+void op_norm_linear(const exec *ex, const norm *n, const linear *l, size_t rows, const float *x, float *y, size_t ldy)
+{
+    run_linear(&(linear_job){.ex = ex, .l = l, .norm = n, .rows = rows, .x = x, .ldx = l->k, .y = y, .ldy = ldy});
+}

@@ -1,0 +1,68 @@
+#include "ops/ops.h"
+
+#include <string.h>
+
+/* Hidden channels computed at a time: rows x this many floats stay in the second-level cache between the two products. */
+#define HIDDEN 768
+
+typedef struct two_layers_job {
+    const exec *ex;
+    const norm *norm;
+    const linear *first, *second;
+    activation act;
+    size_t rows, block;
+    const float *x, *residual;
+    float *y;
+    float *scratch; /* [threads][block * (first->k + HIDDEN + second->n)] */
+} two_layers_job;
+
+static void two_layers_item(void *context, size_t item, int worker)
+{
+    const two_layers_job *j = context;
+    const kernels *k = j->ex->k;
+    const linear *l1 = j->first, *l2 = j->second;
+    size_t row = item * j->block, rows = j->rows - row < j->block ? j->rows - row : j->block;
+    float *normed = j->scratch + (size_t)worker * j->block * (l1->k + HIDDEN + l2->n);
+    float *hidden = normed + j->block * l1->k, *sum = hidden + j->block * HIDDEN;
+    const float *x = j->x + row * l1->k;
+    if (j->norm) {
+        k->layernorm_f32(rows, l1->k, x, l1->k, j->norm->gamma, j->norm->beta, j->norm->eps, ACT_NONE, normed, l1->k);
+        x = normed;
+    }
+    /* Partial sums over pieces of the hidden layer stay in the cache; y may be x, so it is written once, at the end. */
+    float *out = l1->n <= HIDDEN ? j->y + row * l2->n : sum;
+    for (size_t h = 0; h < l1->n; h += HIDDEN) {
+        size_t n = l1->n - h < HIDDEN ? l1->n - h : HIDDEN;
+        bool last = h + n == l1->n;
+        linear part = {n, l1->k, l1->packed + h * l1->k, l1->bias ? l1->bias + h : NULL};
+        ops_gemm(k, &part, rows, x, l1->k, hidden, HIDDEN, NULL, j->act, NULL, 0);
+        k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                     .n = l2->n,
+                                     .k = n,
+                                     .a = hidden,
+                                     .lda = HIDDEN,
+                                     .b = l2->packed + h * k->gemm_f32_nr,
+                                     .b_stride = l2->k * k->gemm_f32_nr,
+                                     .c = out,
+                                     .ldc = l2->n,
+                                     .accumulate = h > 0,
+                                     .bias = last ? l2->bias : NULL,
+                                     .residual = last && j->residual ? j->residual + row * l2->n : NULL,
+                                     .ldr = l2->n});
+    }
+    if (out == sum)
+        memcpy(j->y + row * l2->n, sum, rows * l2->n * sizeof *sum);
+}
+
+void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second, size_t rows, const float *x, float *y,
+                   const float *residual)
+{
+    two_layers_job j = {.ex = ex, .norm = n, .first = first, .second = second, .act = act, .rows = rows, .x = x, .residual = residual, .y = y};
+    /* Small maps are cut finer, so that all threads have work. */
+    j.block = rows >= 8 * OPS_ROWS ? OPS_ROWS : OPS_ROWS / 2;
+    size_t mark = arena_mark(ex->arena);
+    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.block * (first->k + HIDDEN + second->n));
+    if (!exec_dry(ex))
+        pool_run(ex->pool, two_layers_item, &j, (rows + j.block - 1) / j.block);
+    arena_reset(ex->arena, mark);
+}

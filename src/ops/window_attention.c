@@ -1,0 +1,211 @@
+#include "ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Tokens that make an item worth its overhead; small windows are taken several at a time. */
+#define TOKENS_AN_ITEM 256
+
+typedef struct window_job {
+    const exec *ex;
+    const window_args *a;
+    size_t windows_x, windows; /* in a row, in all */
+    size_t group, capacity;    /* windows an item takes, rows of local buffers (with one padded token a window) */
+    float scale;
+    uint8_t *scratch; /* [threads][scratch_bytes] */
+    size_t scratch_bytes;
+} window_job;
+
+/* Per-thread buffers, cut from one piece. */
+typedef struct window_buffers {
+    float *normed;   /* [capacity, dim_in] */
+    float *qkv;      /* [capacity, 3 dim_out] */
+    float *attended; /* [capacity, dim_out] */
+    float *shortcut; /* [capacity, dim_out], with a projected shortcut */
+    float *q, *out;  /* [window^2, head dim] */
+    float *keys, *values, *scores;
+    float *largest, *sum, *rescale;
+    uint32_t *rows; /* [capacity] of y that the item writes */
+} window_buffers;
+
+/* Lays the buffers out from `at` (NULL to measure) and returns the bytes. */
+static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
+{
+    const window_args *a = j->a;
+    size_t used = 0, keys = a->window * a->window + 1, dim = a->dim_out / a->heads;
+#define PIECE(field, count)                                                    \
+    do {                                                                       \
+        b->field = at ? (void *)(at + used) : NULL;                            \
+        used += ((count) * sizeof *b->field + 63) / 64 * 64;                   \
+    } while (0)
+    PIECE(normed, j->capacity * a->dim_in);
+    PIECE(qkv, j->capacity * 3 * a->dim_out);
+    PIECE(attended, j->capacity * a->dim_out);
+    PIECE(shortcut, a->shortcut ? j->capacity * a->dim_out : 0);
+    PIECE(q, keys * dim);
+    PIECE(out, keys * dim);
+    PIECE(keys, ops_packed_floats(j->ex->k, keys, dim));
+    PIECE(values, ops_packed_floats(j->ex->k, dim, keys));
+    PIECE(scores, keys * keys);
+    PIECE(largest, keys);
+    PIECE(sum, keys);
+    PIECE(rescale, keys);
+    PIECE(rows, j->capacity);
+#undef PIECE
+    return used;
+}
+
+/* One window's part of the map and of the local buffers. */
+typedef struct window_place {
+    size_t y, x, height, width; /* tokens of the map, without padding */
+    size_t first;               /* its first row in the local buffers; rows are in reading order, then one padded token if any */
+    size_t padded;              /* number of padded tokens */
+} window_place;
+
+static window_place place(const window_job *j, size_t index, size_t first)
+{
+    const window_args *a = j->a;
+    window_place p = {.y = index / j->windows_x * a->window, .x = index % j->windows_x * a->window, .first = first};
+    p.height = a->height - p.y < a->window ? a->height - p.y : a->window;
+    p.width = a->width - p.x < a->window ? a->width - p.x : a->window;
+    p.padded = a->window * a->window - p.height * p.width;
+    return p;
+}
+
+static size_t place_rows(const window_place *p)
+{
+    return p->height * p->width + (p->padded > 0);
+}
+
+static float max4(const float *a, size_t right, size_t down)
+{
+    float top = a[0] > a[right] ? a[0] : a[right], bottom = a[down] > a[down + right] ? a[down] : a[down + right];
+    return top > bottom ? top : bottom;
+}
+
+/* q [tokens or tokens / 4, dim] of one head, scaled, pooled where the block pools. Map and window sides are even there, so that no cell of four mixes real and
+ * padded tokens. */
+static size_t gather_q(const window_job *j, const window_place *p, const float *qkv, size_t dim, float *q)
+{
+    size_t ld = 3 * j->a->dim_out;
+    if (!j->a->pool) {
+        size_t count = p->height * p->width;
+        for (size_t r = 0; r < count; r++)
+            for (size_t c = 0; c < dim; c++)
+                q[r * dim + c] = qkv[r * ld + c] * j->scale;
+        return count;
+    }
+    size_t count = 0;
+    for (size_t y = 0; y < p->height; y += 2)
+        for (size_t x = 0; x < p->width; x += 2, count++) {
+            const float *from = qkv + (y * p->width + x) * ld;
+            for (size_t c = 0; c < dim; c++)
+                q[count * dim + c] = max4(from + c, ld, p->width * ld) * j->scale;
+        }
+    return count;
+}
+
+/* Attention of one window and head: `out_row` is the window's first row in b->attended. */
+static void attend(const window_job *j, const window_place *p, size_t head, size_t out_row, const window_buffers *b)
+{
+    const window_args *a = j->a;
+    const kernels *k = j->ex->k;
+    size_t dim = a->dim_out / a->heads, ld = 3 * a->dim_out, keys = place_rows(p);
+    const float *qkv = b->qkv + p->first * ld + head * dim;
+    size_t count = gather_q(j, p, qkv, dim, b->q);
+    k->pack_nk_f32(keys, dim, qkv + a->dim_out, ld, b->keys);
+    k->pack_kn_f32(keys, dim, qkv + 2 * a->dim_out, ld, b->values);
+    k->gemm_f32(&(gemm_f32_args){.m = count,
+                                 .n = keys,
+                                 .k = dim,
+                                 .a = b->q,
+                                 .lda = dim,
+                                 .b = b->keys,
+                                 .b_stride = dim * k->gemm_f32_nr,
+                                 .c = b->scores,
+                                 .ldc = keys});
+    float weight = p->padded ? logf((float)p->padded) : 0.0f; /* exp(s + log n) = n exp(s) */
+    for (size_t r = 0; r < count; r++) {
+        b->scores[r * keys + keys - 1] += weight;
+        b->largest[r] = -INFINITY;
+        b->sum[r] = 0.0f;
+    }
+    k->softmax_step_f32(count, keys, b->scores, keys, b->largest, b->sum, b->rescale);
+    k->gemm_f32(&(gemm_f32_args){.m = count,
+                                 .n = dim,
+                                 .k = keys,
+                                 .a = b->scores,
+                                 .lda = keys,
+                                 .b = b->values,
+                                 .b_stride = keys * k->gemm_f32_nr,
+                                 .c = b->out,
+                                 .ldc = dim});
+    k->divide_rows_f32(count, dim, b->out, dim, b->sum, b->attended + out_row * a->dim_out + head * dim, a->dim_out);
+}
+
+/* Max-pools the projected shortcut of a window into y. */
+static void pool_shortcut(const window_job *j, const window_place *p, const window_buffers *b)
+{
+    const window_args *a = j->a;
+    for (size_t y = 0; y < p->height; y += 2)
+        for (size_t x = 0; x < p->width; x += 2) {
+            const float *from = b->shortcut + (p->first + y * p->width + x) * a->dim_out;
+            float *to = a->y + ((p->y + y) / 2 * (a->width / 2) + (p->x + x) / 2) * a->dim_out;
+            for (size_t c = 0; c < a->dim_out; c++)
+                to[c] = max4(from + c, a->dim_out, p->width * a->dim_out);
+        }
+}
+
+static void window_item(void *context, size_t item, int worker)
+{
+    const window_job *j = context;
+    const window_args *a = j->a;
+    const kernels *k = j->ex->k;
+    window_buffers b;
+    lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    size_t from = item * j->group, to = from + j->group < j->windows ? from + j->group : j->windows, used = 0;
+    for (size_t w = from; w < to; w++) {
+        window_place p = place(j, w, used);
+        for (size_t y = 0; y < p.height; y++)
+            k->layernorm_f32(p.width, a->dim_in, a->x + ((p.y + y) * a->width + p.x) * a->dim_in, a->dim_in, a->norm->gamma, a->norm->beta,
+                             a->norm->eps, ACT_NONE, b.normed + (used + y * p.width) * a->dim_in, a->dim_in);
+        used += place_rows(&p);
+        if (p.padded)
+            memset(b.normed + (used - 1) * a->dim_in, 0, a->dim_in * sizeof(float));
+    }
+    ops_gemm(k, a->qkv, used, b.normed, a->dim_in, b.qkv, 3 * a->dim_out, NULL, ACT_NONE, NULL, 0);
+    if (a->shortcut)
+        ops_gemm(k, a->shortcut, used, b.normed, a->dim_in, b.shortcut, a->dim_out, NULL, ACT_NONE, NULL, 0);
+    size_t out_rows = 0, step = a->pool ? 2 : 1;
+    used = 0;
+    for (size_t w = from; w < to; w++) {
+        window_place p = place(j, w, used);
+        for (size_t head = 0; head < a->heads; head++)
+            attend(j, &p, head, out_rows, &b);
+        if (a->shortcut)
+            pool_shortcut(j, &p, &b);
+        for (size_t y = 0; y < p.height; y += step)
+            for (size_t x = 0; x < p.width; x += step)
+                b.rows[out_rows++] = (uint32_t)((p.y + y) / step * (a->width / step) + (p.x + x) / step);
+        used += place_rows(&p);
+    }
+    /* The pooled shortcut is in y already. */
+    ops_gemm(k, a->proj, out_rows, b.attended, a->dim_out, a->y, a->dim_out, b.rows, ACT_NONE, a->shortcut ? a->y : a->x, a->dim_out);
+}
+
+void op_window_attention(const exec *ex, const window_args *args)
+{
+    window_job j = {.ex = ex, .a = args};
+    size_t tokens = args->window * args->window, mark = arena_mark(ex->arena);
+    j.windows_x = (args->width + args->window - 1) / args->window;
+    j.windows = j.windows_x * ((args->height + args->window - 1) / args->window);
+    j.group = tokens >= TOKENS_AN_ITEM ? 1 : TOKENS_AN_ITEM / tokens;
+    j.capacity = j.group * (tokens + 1);
+    j.scale = 1.0f / sqrtf((float)(args->dim_out / args->heads));
+    window_buffers unused;
+    j.scratch_bytes = lay_out(&j, NULL, &unused);
+    j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
+    if (!exec_dry(ex))
+        pool_run(ex->pool, window_item, &j, (j.windows + j.group - 1) / j.group);
+    arena_reset(ex->arena, mark);
+}

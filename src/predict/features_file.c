@@ -1,0 +1,102 @@
+#include "predict/features_file.h"
+
+#include "base/mapfile.h"
+
+#include <string.h>
+
+#define HEADER 128
+#define HEADER_CHECKED 120
+static const char magic[8] = {'S', 'A', 'M', '2', 'F', 'E', 'A', 'T'};
+
+static void put_u64(uint8_t *p, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static uint64_t get_u64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++)
+        v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+/* Four independent lanes of multiply-and-mix over 8-byte words: fast, and any changed bit changes the sum. */
+static uint64_t checksum(const uint8_t *p, size_t size)
+{
+    uint64_t lane[4] = {1, 2, 3, 4};
+    size_t i = 0;
+    for (; i + 32 <= size; i += 32)
+        for (int l = 0; l < 4; l++) {
+            uint64_t v = get_u64(p + i + 8 * l);
+            lane[l] = (lane[l] ^ v) * 0x9E3779B97F4A7C15u;
+            lane[l] ^= lane[l] >> 32;
+        }
+    uint64_t sum = size;
+    for (int l = 0; l < 4; l++)
+        sum = (sum ^ lane[l]) * 0xBF58476D1CE4E5B9u;
+    for (; i < size; i++)
+        sum = (sum ^ p[i]) * 0x100000001B3u;
+    return sum ^ sum >> 29;
+}
+
+sam2_status features_write(const sam2_features *f, const char *path, sam2_error *error)
+{
+    uint8_t header[HEADER] = {0};
+    memcpy(header, magic, sizeof magic);
+    put_u64(header + 8, 1);
+    put_u64(header + 16, f->identity);
+    put_u64(header + 24, (uint64_t)(uint32_t)f->width | (uint64_t)(uint32_t)f->height << 32);
+    put_u64(header + 32, f->embedding_floats);
+    put_u64(header + 40, f->s0_floats);
+    put_u64(header + 48, f->s1_floats);
+    put_u64(header + 56, checksum((const uint8_t *)f->pyramid.embedding, f->bytes));
+    put_u64(header + HEADER_CHECKED, checksum(header, HEADER_CHECKED));
+    outfile out;
+    TRY(outfile_open(&out, path, error));
+    sam2_status status = outfile_write(&out, header, sizeof header, error);
+    if (status == SAM2_OK)
+        status = outfile_write(&out, f->pyramid.embedding, f->bytes, error);
+    if (status == SAM2_OK)
+        return outfile_commit(&out, error);
+    outfile_discard(&out);
+    return status;
+}
+
+static sam2_status read_mapped(const model *m, const mapfile *map, const char *path, sam2_features **out, sam2_error *error)
+{
+    const uint8_t *p = map->data;
+    if (map->size < HEADER || memcmp(p, magic, sizeof magic) != 0)
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: not a file of features", path);
+    if (get_u64(p + HEADER_CHECKED) != checksum(p, HEADER_CHECKED))
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: the header is damaged", path);
+    if (get_u64(p + 8) != 1)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "%s: features of format version %llu; this library reads version 1", path,
+                         (unsigned long long)get_u64(p + 8));
+    if (get_u64(p + 16) != m->identity)
+        return error_set(error, SAM2_ERROR_MISMATCH, "%s: made by another model or image size (identity %016llx, the model's is %016llx)", path,
+                         (unsigned long long)get_u64(p + 16), (unsigned long long)m->identity);
+    int width = (int)(get_u64(p + 24) & 0xFFFFFFFFu), height = (int)(get_u64(p + 24) >> 32);
+    size_t e, s0, s1;
+    pyramid_sizes(m, &e, &s0, &s1);
+    size_t bytes = (e + s0 + s1) * sizeof(float);
+    if (width < 1 || height < 1 || width > 65536 || height > 65536 || get_u64(p + 32) != e || get_u64(p + 40) != s0 || get_u64(p + 48) != s1)
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: the header does not fit the model", path);
+    if (map->size != HEADER + bytes)
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: %zu bytes, not %zu: cut off or damaged", path, map->size, HEADER + bytes);
+    if (get_u64(p + 56) != checksum(p + HEADER, bytes))
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: the features are damaged (checksum)", path);
+    TRY(features_create(m, width, height, &m->allocator, out, error));
+    memcpy((*out)->pyramid.embedding, p + HEADER, bytes);
+    return SAM2_OK;
+}
+
+sam2_status features_read(const model *m, const char *path, sam2_features **out, sam2_error *error)
+{
+    mapfile map;
+    TRY(mapfile_open(path, &map, error));
+    sam2_status status = read_mapped(m, &map, path, out, error);
+    mapfile_close(&map);
+    return status;
+}

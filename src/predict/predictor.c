@@ -1,0 +1,228 @@
+/* The image predictor (sam2.sam2_image_predictor.SAM2ImagePredictor). */
+#include "predict/predictor.h"
+
+#include "predict/preprocess.h"
+
+#include <string.h>
+
+static exec exec_on(const model *m, arena *a)
+{
+    return (exec){&m->kernels, m->pool, a};
+}
+
+typedef struct predict_buffers {
+    net_point *points; /* [PREDICT_MAX_POINTS + 2] */
+    float *sparse;     /* [PREDICT_MAX_POINTS + 3, d_model] */
+    float *logits;     /* [side / 4 squared]: a mask prompt */
+    float *dense;      /* [tokens, d_model] */
+    float *masks;      /* [4, side / 4, side / 4] */
+} predict_buffers;
+
+static predict_buffers take_buffers(const model *m, arena *a, size_t points, bool with_mask)
+{
+    size_t dim = (size_t)m->config.d_model, low = model_side(m, 4) * model_side(m, 4);
+    predict_buffers b;
+    b.points = arena_take(a, points + 2, sizeof *b.points);
+    b.sparse = arena_floats(a, (points + 3) * dim);
+    b.logits = with_mask ? arena_floats(a, low) : NULL;
+    b.dense = with_mask ? arena_floats(a, model_side(m, 16) * model_side(m, 16) * dim) : NULL;
+    b.masks = arena_floats(a, 4 * low);
+    return b;
+}
+
+size_t predict_workspace(const model *m)
+{
+    arena a = {0};
+    exec ex = exec_on(m, &a);
+    sam2_image largest = {.width = PICTURE_MAX_SIDE, .height = PICTURE_MAX_SIDE};
+    encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
+    predict_buffers b = take_buffers(m, &a, PREDICT_MAX_POINTS, true);
+    encode_mask(m, &ex, b.logits, b.dense);
+    decoded out = {0};
+    decode_masks(m, &ex, &(pyramid){0}, NULL, prompt_tokens(PREDICT_MAX_POINTS + 2), b.dense, &out);
+    return a.peak;
+}
+
+sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out, sam2_error *error)
+{
+    void *memory = NULL;
+    TRY(alloc_array(a, 1, sizeof(sam2_features), "features", &memory, error));
+    sam2_features *f = memory;
+    f->allocator = *a;
+    f->identity = m->identity;
+    f->width = width;
+    f->height = height;
+    pyramid_sizes(m, &f->embedding_floats, &f->s0_floats, &f->s1_floats);
+    f->bytes = (f->embedding_floats + f->s0_floats + f->s1_floats) * sizeof(float);
+    sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
+    if (status != SAM2_OK) {
+        alloc_release(a, f, sizeof *f);
+        return status;
+    }
+    f->pyramid.embedding = memory;
+    f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
+    f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
+    *out = f;
+    return SAM2_OK;
+}
+
+static watcher watcher_of(const sam2_context *c)
+{
+    return (watcher){c->observe, c->user, &c->model->m->allocator, 0};
+}
+
+static sam2_status watch_result(const watcher *w, sam2_error *error)
+{
+    return w->failed ? error_memory(error, "a copy for the observer", 0) : SAM2_OK;
+}
+
+/* "fpn0", "fpn1" and "embedding", the last with no_mem_embed as the official image predictor keeps it. */
+static void watch_features(watcher *w, const model *m, const exec *ex, const sam2_features *f)
+{
+    size_t side = model_side(m, 16), dim = (size_t)m->config.d_model;
+    watch_map(w, "fpn0", f->pyramid.s0, 4 * side, 4 * side, dim / 8);
+    watch_map(w, "fpn1", f->pyramid.s1, 2 * side, 2 * side, dim / 4);
+    float *embedding = arena_floats(ex->arena, side * side * dim);
+    op_add(ex, side * side, dim, f->pyramid.embedding, m->no_mem_embed, NULL, embedding);
+    watch_map(w, "embedding", embedding, side, side, dim);
+}
+
+sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_features *features, sam2_error *error)
+{
+    const model *m = c->model->m;
+    arena a = {.base = c->block, .capacity = c->block_bytes};
+    exec ex = exec_on(m, &a);
+    watcher w = watcher_of(c);
+    encode_image(m, &ex, preprocess, &(preprocess_job){m, image}, &features->pyramid, &w);
+    if (w.observe)
+        watch_features(&w, m, &ex, features);
+    arena_reset(&a, 0);
+    return watch_result(&w, error);
+}
+
+/* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. */
+static size_t place_points(const model *m, const sam2_features *f, const sam2_prompt *p, net_point *out)
+{
+    float side = (float)m->config.image_size, width = (float)f->width, height = (float)f->height;
+    size_t n = 0;
+    if (p->box) {
+        const sam2_box *b = p->box;
+        float x0 = b->x0 < b->x1 ? b->x0 : b->x1, x1 = b->x0 < b->x1 ? b->x1 : b->x0, y0 = b->y0 < b->y1 ? b->y0 : b->y1,
+              y1 = b->y0 < b->y1 ? b->y1 : b->y0;
+        out[n++] = (net_point){x0 / width * side, y0 / height * side, 2};
+        out[n++] = (net_point){x1 / width * side, y1 / height * side, 3};
+    }
+    for (int i = 0; i < p->point_count; i++)
+        out[n++] = (net_point){p->points[i].x / width * side, p->points[i].y / height * side, p->points[i].label};
+    return n;
+}
+
+/* Share of the binary mask in each cell of the low-resolution grid, at least half: +10, else -10. */
+static void mask_to_logits(const sam2_prompt *p, size_t side, float *out)
+{
+    double cell_w = (double)p->mask_width / (double)side, cell_h = (double)p->mask_height / (double)side;
+    for (size_t y = 0; y < side; y++)
+        for (size_t x = 0; x < side; x++) {
+            double x0 = (double)x * cell_w, x1 = x0 + cell_w, y0 = (double)y * cell_h, y1 = y0 + cell_h, inside = 0.0;
+            for (long r = (long)y0; r < p->mask_height && (double)r < y1; r++) {
+                double part_h = ((double)r + 1 < y1 ? (double)r + 1 : y1) - ((double)r > y0 ? (double)r : y0);
+                const uint8_t *row = p->mask + (ptrdiff_t)r * p->mask_stride;
+                for (long q = (long)x0; q < p->mask_width && (double)q < x1; q++)
+                    if (row[q])
+                        inside += part_h * (((double)q + 1 < x1 ? (double)q + 1 : x1) - ((double)q > x0 ? (double)q : x0));
+            }
+            out[y * side + x] = inside >= 0.5 * cell_w * cell_h ? 10.0f : -10.0f;
+        }
+}
+
+/* MaskDecoder._dynamic_multimask_via_stability: the first mask if it is stable, else the best of the other three. */
+static int choose_single(const decoded *d, size_t count)
+{
+    const float delta = 0.05f, least = 0.98f;
+    size_t inner = 0, outer = 0;
+    for (size_t i = 0; i < count; i++) {
+        inner += d->masks[i] > delta;
+        outer += d->masks[i] > -delta;
+    }
+    if (outer == 0 || (float)inner / (float)outer >= least)
+        return 0;
+    int best = 1;
+    for (int i = 2; i < 4; i++)
+        if (d->iou[i] > d->iou[best])
+            best = i;
+    return best;
+}
+
+static void watch_prompt(watcher *w, const model *m, const exec *ex, const float *sparse, size_t tokens, const float *dense)
+{
+    size_t side = model_side(m, 16), dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
+    watch(w, "sparse", sparse, (const int64_t[]){1, (int64_t)tokens, (int64_t)dim}, 3);
+    if (!dense) {
+        float *none = arena_floats(ex->arena, side * side * dim);
+        for (size_t i = 0; i < side * side; i++)
+            memcpy(none + i * dim, m->no_mask, dim * sizeof *none);
+        dense = none;
+    }
+    watch_map(w, "dense", dense, side, side, dim);
+    arena_reset(ex->arena, mark);
+}
+
+/* Copies the masks that are asked for, in the order that is asked for. */
+static void keep_masks(const decoded *d, const sam2_predict_options *options, sam2_result *result, int object)
+{
+    size_t count = (size_t)result->side * (size_t)result->side;
+    int order[3] = {1, 2, 3};
+    if (!options->multimask)
+        order[0] = choose_single(d, count);
+    else if (options->best_first)
+        for (int i = 1; i < 3; i++) /* insertion keeps equal scores in the network's order */
+            for (int j = i; j > 0 && d->iou[order[j]] > d->iou[order[j - 1]]; j--) {
+                int t = order[j];
+                order[j] = order[j - 1];
+                order[j - 1] = t;
+            }
+    for (int i = 0; i < result->masks; i++) {
+        size_t slot = (size_t)object * (size_t)result->masks + (size_t)i;
+        memcpy((float *)result->logits + slot * count, d->masks + (size_t)order[i] * count, count * sizeof(float));
+        ((result_mask *)result->info)[slot] = (result_mask){d->iou[order[i]], d->object_score, order[i]};
+    }
+}
+
+static void watch_masks(watcher *w, const sam2_result *result, int object)
+{
+    int64_t masks = result->masks, side = result->side;
+    size_t slot = (size_t)object * (size_t)masks;
+    const result_mask *info = (const result_mask *)result->info + slot;
+    float iou[3];
+    for (int i = 0; i < masks; i++)
+        iou[i] = info[i].score;
+    watch(w, "low_res", (const float *)result->logits + slot * (size_t)(side * side), (const int64_t[]){masks, side, side}, 3);
+    watch(w, "iou", iou, (const int64_t[]){masks}, 1);
+    watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
+}
+
+sam2_status predict_object(sam2_context *c, const sam2_features *features, const sam2_prompt *prompt, const sam2_predict_options *options,
+                           sam2_result *result, int object, sam2_error *error)
+{
+    const model *m = c->model->m;
+    arena a = {.base = c->block, .capacity = c->block_bytes};
+    exec ex = exec_on(m, &a);
+    watcher w = watcher_of(c);
+    bool with_mask = prompt->low_res_logits || prompt->mask;
+    predict_buffers b = take_buffers(m, &a, (size_t)prompt->point_count, with_mask);
+    size_t points = place_points(m, features, prompt, b.points), tokens = prompt_tokens(points);
+    encode_points(m, b.points, points, b.sparse);
+    if (prompt->mask)
+        mask_to_logits(prompt, model_side(m, 4), b.logits);
+    if (with_mask)
+        encode_mask(m, &ex, prompt->mask ? b.logits : prompt->low_res_logits, b.dense);
+    if (w.observe)
+        watch_prompt(&w, m, &ex, b.sparse, tokens, b.dense);
+    decoded out = {.masks = b.masks};
+    decode_masks(m, &ex, &features->pyramid, b.sparse, tokens, b.dense, &out);
+    keep_masks(&out, options, result, object);
+    if (w.observe)
+        watch_masks(&w, result, object);
+    arena_reset(&a, 0);
+    return watch_result(&w, error);
+}

@@ -1,0 +1,59 @@
+/* The objects behind the public handles, and prediction on them. Arguments have been checked (api*.c). */
+#ifndef PREDICT_PREDICTOR_H
+#define PREDICT_PREDICTOR_H
+
+#include "model/model.h"
+#include "predict/enlarge.h"
+
+#define PREDICT_MAX_POINTS 1024
+#define PREDICT_MAX_OBJECTS 65536
+
+struct sam2_model {
+    model *m;
+    size_t workspace_bytes;
+};
+
+struct sam2_context {
+    const struct sam2_model *model;
+    void *block;
+    size_t block_bytes;
+    sam2_observer observe;
+    void *user;
+};
+
+struct sam2_features {
+    sam2_allocator allocator;
+    uint64_t identity; /* the model's */
+    int width, height; /* the picture's */
+    pyramid pyramid;
+    size_t embedding_floats, s0_floats, s1_floats;
+    size_t bytes; /* of the block, which `pyramid.embedding` starts */
+};
+
+typedef struct result_mask {
+    float score, object_score;
+    int index;
+} result_mask;
+
+struct sam2_result {
+    sam2_allocator allocator;
+    kernels kernels; /* for enlarging */
+    int objects, masks, side, width, height;
+    void *logits; /* [objects][masks][side][side] floats */
+    size_t logits_bytes;
+    void *info; /* result_mask [objects][masks] */
+    size_t info_bytes;
+};
+
+/* Memory that encoding and predicting with the largest arguments take, by dry runs. */
+size_t predict_workspace(const model *m);
+
+sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out, sam2_error *error);
+
+sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
+
+/* One object's masks into `result`, which has room. */
+sam2_status predict_object(sam2_context *context, const sam2_features *features, const sam2_prompt *prompt, const sam2_predict_options *options,
+                           sam2_result *result, int object, sam2_error *error);
+
+#endif
