@@ -92,7 +92,7 @@ typedef void f32_to_bf16_fn(size_t n, const float *x, uint16_t *y);
 
 /* The table: every kernel's best variant up to a level. */
 typedef struct kernels {
-    cpu_isa isa;
+    cpu_isa isa; /* the highest level that a kernel of the table is of */
 #define OP(op) op##_fn *op;
 #define BLOCK(name, isa_, value)
 #define KERNEL(op, isa_)

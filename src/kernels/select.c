@@ -9,16 +9,16 @@ void kernels_select(kernels *table, cpu_isa limit)
 {
     memset(table, 0, sizeof *table);
     bool usable[CPU_ISA_COUNT];
-    for (int i = 0; i < CPU_ISA_COUNT; i++) {
+    for (int i = 0; i < CPU_ISA_COUNT; i++)
         usable[i] = i <= (int)limit && cpu_has((cpu_isa)i);
-        if (usable[i])
-            table->isa = (cpu_isa)i;
-    }
 #define OP(op)
 #define BLOCK_NAME(name)
-#define KERNEL(op, isa_)      \
-    if (usable[ISA_##isa_])   \
-        table->op = k_##op##_##isa_;
+#define KERNEL(op, isa_)                 \
+    if (usable[ISA_##isa_]) {            \
+        table->op = k_##op##_##isa_;     \
+        if (ISA_##isa_ > (int)table->isa) \
+            table->isa = (cpu_isa)ISA_##isa_; \
+    }
 #define BLOCK(name, isa_, value) \
     if (usable[ISA_##isa_])      \
         table->name = value;

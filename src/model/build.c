@@ -284,7 +284,6 @@ sam2_status model_build(const weights *w, const model_config *config, cpu_isa li
     m->identity = fingerprint(w, config);
     for (size_t i = 0; i < weights_count(w); i++)
         m->parameters += weights_at(w, i)->count;
-    m->parameters -= (uint64_t)config->d_model; /* the Gaussian matrix is a constant, not a parameter */
     builder b = {.w = w, .m = m};
     load_all(&b);
     sam2_status status = pool_create(a, threads, &m->pool, error);
