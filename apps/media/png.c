@@ -159,14 +159,16 @@ int media_read_png(const media_reader *reader, media_picture *out)
         state->info = png_create_info_struct(state->png);
         state->end = png_create_info_struct(state->png);
     }
-    if (!state->info || !state->end)
+    if (!state->info || !state->end) {
         status = media_fail(reader, "out of memory");
-    else if (!setjmp(png_jmpbuf(state->png)))
+    } else if (!setjmp(png_jmpbuf(state->png))) {
         status = decode(state);
-    else if (state->complete)
+    } else if (state->complete) {
         status = 0;
-    else
+        snprintf(out->notice, sizeof out->notice, "the PNG is damaged behind its pixels: %s", state->text);
+    } else {
         status = media_fail(reader, "damaged PNG: %s", state->text);
+    }
     if (!status)
         find_orientation(state, state->end);
     png_destroy_read_struct(&state->png, &state->info, &state->end);

@@ -175,6 +175,8 @@ static int read_header(tiff_state *state, int *converted)
     TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
     if (!TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &state->photometric))
         state->photometric = state->channels >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
+    if (state->channels > 64) /* what is held of a block must stay in proportion to the picture */
+        return media_fail(reader, "a TIFF with %u channels is not supported", (unsigned)state->channels);
     if (is_raw_preview(tiff))
         return media_fail(reader, "camera raw files are not supported; convert to JPEG or PNG");
     if (!TIFFIsCODECConfigured(state->compression))
