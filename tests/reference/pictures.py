@@ -1,0 +1,41 @@
+"""Test pictures by integer formulae that any language repeats exactly; all divisions round down, all numbers are non-negative."""
+import numpy as np
+
+
+def grid(width, height):
+    return np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+
+
+def pattern(width, height):
+    """Ramps that wrap, blocks of 16 pixels, a fine grain. RGB bytes, [height, width, 3].
+
+    p(x,y,c) = ( (x*(c+2) + y*(5-c)) / 4  +  61 * (((x/16)*3 + (y/16)*5 + c) mod 4)  +  (x*y + 7*c) mod 13 ) mod 256
+    """
+    y, x, c = grid(width, height)
+    return (((x * (c + 2) + y * (5 - c)) // 4 + 61 * (((x // 16) * 3 + (y // 16) * 5 + c) % 4) + (x * y + 7 * c) % 13) % 256).astype(np.uint8)
+
+
+def scene(width, height):
+    """A disc, a rectangle and a ring before a slow ramp: something that a trained model finds. RGB bytes, [height, width, 3].
+
+    ground     60 + x*(40+20*c)/w + y*(50-10*c)/h
+    disc       (200,70,40)[c] + (x+y) mod 8      where (x-3*w/10)^2 + (y-2*h/5)^2 < (h/5)^2
+    rectangle  (40,120,200)[c]                   where 11*w/20 <= x < 17*w/20 and h/2 <= y < 17*h/20
+    ring       (230,220,60)[c]                   where (h/12)^2 <= (x-3*w/4)^2 + (y-h/4)^2 < (h/7)^2
+
+    Later lines paint over earlier ones; every product is made before its division.
+    """
+    w, h = width, height
+    y, x, c = grid(w, h)
+    out = 60 + x * (40 + 20 * c) // w + y * (50 - 10 * c) // h
+    disc = (x - 3 * w // 10) ** 2 + (y - 2 * h // 5) ** 2 < (h // 5) ** 2
+    out = np.where(disc, np.array([200, 70, 40])[c] + (x + y) % 8, out)
+    out = np.where((x >= 11 * w // 20) & (x < 17 * w // 20) & (y >= h // 2) & (y < 17 * h // 20), np.array([40, 120, 200])[c], out)
+    far = (x - 3 * w // 4) ** 2 + (y - h // 4) ** 2
+    out = np.where((far >= (h // 12) ** 2) & (far < (h // 7) ** 2), np.array([230, 220, 60])[c], out)
+    return out.astype(np.uint8)
+
+
+def logits(width, height):
+    """Made mask logits, exact in float32: (p(x,y,0) - 127.5) / 8 with the pattern's p. [height, width]."""
+    return (pattern(width, height)[..., 0].astype(np.float32) - 127.5) / 8
