@@ -37,7 +37,7 @@ static inline uint64_t next_random(uint64_t *state)
 static inline uint8_t *load_fixture(const char *name, size_t *size)
 {
     char path[512];
-    snprintf(path, sizeof path, FIXTURES "%s", name);
+    assert_true(snprintf(path, sizeof path, FIXTURES "%s", name) < (int)sizeof path);
     FILE *file = fopen(path, "rb");
     if (!file)
         fail_msg("the fixture %s is missing", path);

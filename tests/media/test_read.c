@@ -33,7 +33,7 @@ static void test_expected(void **unused)
         media_options options = options_of(e->mode);
         media_picture p;
         char path[512], error[300];
-        snprintf(path, sizeof path, FIXTURES "%s", e->name);
+        assert_true(snprintf(path, sizeof path, FIXTURES "%s", e->name) < (int)sizeof path);
         int status = media_read(path, &options, &p, error, sizeof error);
         if (optional_format_missing(e->format)) {
             assert_int_equal(status, -1);
@@ -59,7 +59,7 @@ static void test_expected(void **unused)
 static void read_fixture(const char *name, const media_options *options, media_picture *p)
 {
     char path[512], error[300];
-    snprintf(path, sizeof path, FIXTURES "%s", name);
+    assert_true(snprintf(path, sizeof path, FIXTURES "%s", name) < (int)sizeof path);
     if (media_read(path, options, p, error, sizeof error))
         fail_msg("%s", error);
 }
