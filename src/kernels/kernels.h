@@ -1,9 +1,10 @@
-/* The kernels: single-threaded inner loops, each written in plain C (ref/) and again for instruction sets that gain from it. A kernel is called
- * through the table only; registry.inc is the one list of all variants, so that none can be called without being registered, and none registered
- * without being compared with the plain one (tests/checkkern).
+/* The kernels: single-threaded inner loops, each written in plain C (ref/) and again for instruction sets that gain
+ * from it. A kernel is called through the table only; registry.inc is the one list of all variants, so that none can be
+ * called without being registered, and none registered without being compared with the plain one (tests/checkkern).
  *
- * Determinism: an output element is computed in an order that depends on its own inputs' sizes alone (k of a product, width of a row), never on the
- * number of rows or columns in the call, so that cutting a call into several gives the same bits. */
+ * Determinism: an output element is computed in an order that depends on its own inputs' sizes alone (k of a product,
+ * width of a row), never on the number of rows or columns in the call, so that cutting a call into several gives the
+ * same bits. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
@@ -18,11 +19,19 @@ typedef enum activation {
     ACT_GELU = 2 /* x/2 (1 + erf(x / sqrt 2)), the exact form */
 } activation;
 
-/* C = epilogue(A B): A is [m, k] rows of floats; B is [k, n], packed in panels of `nr` columns: [ceil(n / nr)][k][nr], the last
- * one filled up with zeros. Each element of A B is one running sum over k = 0, 1, 2 ... (with fused multiply-add where the instruction set has it), then
- *     v = sum;  v += c_scale[i] * C[r, j]  if accumulate;  v += bias[j];  v = act(v);  v += residual[r, j]
- * with r = c_rows ? c_rows[i] : i, and v goes to C[r, j] (residual may be C itself). m, n, k may be 0 (with k = 0 the sum is 0). No operand needs to be aligned;
- * nothing beyond the m x n result is written, and nothing beyond the operands is read. bias needs n floats only. */
+/* C = epilogue(A B): A is [m, k] rows of floats; B is [k, n], packed in panels of `nr` columns: [ceil(n / nr)][k][nr],
+ * the last one filled up with zeros. Each element of A B is one running sum over k = 0, 1, 2 ... (with fused
+ * multiply-add where the instruction set has it), then
+ *
+ *     v = sum
+ *     v += c_scale[i] * C[r, j]    if accumulate
+ *     v += bias[j]
+ *     v = act(v)
+ *     v += residual[r, j]
+ *
+ * with r = c_rows ? c_rows[i] : i, and v goes to C[r, j] (residual may be C itself). m, n, k may be 0 (with k = 0 the
+ * sum is 0). No operand needs to be aligned; nothing beyond the m x n result is written, and nothing beyond the
+ * operands is read. bias needs n floats only. */
 typedef struct gemm_f32_args {
     size_t m, n, k;
     const float *a;
@@ -30,37 +39,44 @@ typedef struct gemm_f32_args {
     const float *b;
     size_t b_stride; /* floats from panel to panel; k * nr unless a part of a longer k is used */
     float *c;
-    size_t ldc;
+    size_t ldc;             /* floats from row to row of C */
     const uint32_t *c_rows; /* [m] rows of C and residual, or NULL */
     int accumulate;
     const float *c_scale; /* [m], or NULL for 1 */
     const float *bias;    /* [n], or NULL */
     activation act;
     const float *residual; /* or NULL */
-    size_t ldr;
+    size_t ldr;            /* floats from row to row of the residual */
 } gemm_f32_args;
 typedef void gemm_f32_fn(const gemm_f32_args *args);
 
-/* Packs n columns of length k for gemm_f32: column j of B is the row b[j * ldb ...] (a weight matrix [n, k], or keys [tokens, head dim]).
- * out is [ceil(n / nr)][k][nr] with zeros in the columns from n on; the panel width is the table's gemm_f32_nr. */
+/* Packs n columns of length k for gemm_f32: column j of B is the row b[j * ldb ...] (a weight matrix [n, k], or keys
+ * [tokens, head dim]). out is [ceil(n / nr)][k][nr] with zeros in the columns from n on; the panel width is the table's
+ * gemm_f32_nr. */
 typedef void pack_nk_f32_fn(size_t n, size_t k, const float *b, size_t ldb, float *out);
 
 /* The same from B given by rows: row i of B is b[i * ldb ...] (values [tokens, head dim]). */
 typedef void pack_kn_f32_fn(size_t k, size_t n, const float *b, size_t ldb, float *out);
 
-/* y[i] = act((x[i] - mean) / sqrt(var + eps) * gamma + beta) for `rows` rows of `c` channels, ldx and ldy floats apart; var is the biased
- * variance, from differences to the mean. gamma and beta are [c]. y may be x. */
-typedef void layernorm_f32_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, activation act,
-                              float *y, size_t ldy);
+/* y[i] = act((x[i] - mean) / sqrt(var + eps) * gamma + beta) for `rows` rows of `c` channels, ldx and ldy floats apart;
+ * var is the biased variance, from differences to the mean. gamma and beta are [c]. y may be x. */
+typedef void layernorm_f32_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
+                              float eps, activation act, float *y, size_t ldy);
 
 /* One step of a running softmax over a row's scores s [rows, n] (lds floats apart), for n >= 1:
- *     new = max(max_[i], max(s[i]));  scale[i] = exp(max_[i] - new) (0 for a max_[i] of -infinity);  s[i, j] = exp(s[i, j] - new);
- *     sum[i] = sum[i] * scale[i] + sum over j of s[i, j];  max_[i] = new
- * Start with max_ = -infinity and sum = 0. Scores are finite. exp is within 2 ULP. */
+ *
+ *     new = max(max_[i], max(s[i]))
+ *     scale[i] = exp(max_[i] - new), 0 for a max_[i] of -infinity
+ *     s[i, j] = exp(s[i, j] - new)
+ *     sum[i] = sum[i] * scale[i] + sum over j of s[i, j]
+ *     max_[i] = new
+ *
+ * Start with max_ = -infinity and sum = 0. Scores are finite. exp is within 2 ULP; below 2^-126 it may be 0. */
 typedef void softmax_step_f32_fn(size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale);
 
 /* y[i, j] = x[i, j] / divisor[i]. */
-typedef void divide_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy);
+typedef void divide_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
+                                size_t ldy);
 
 /* y[j] = act(x[j]); y may be x. */
 typedef void activate_f32_fn(size_t n, activation act, const float *x, float *y);
@@ -68,27 +84,39 @@ typedef void activate_f32_fn(size_t n, activation act, const float *x, float *y)
 /* out[j] = sum over t of weight[t] * row[t][j], in the order of t: the vertical pass of a resize. taps >= 1. */
 typedef void weigh_rows_f32_fn(size_t n, size_t taps, const float *const *row, const float *weight, float *out);
 
-/* The horizontal pass of a resize of interleaved 8-bit pixels with `channels` (1, 3 or 4) bytes each, of which the first 3 count (1: taken thrice):
+/* The horizontal pass of a resize of interleaved 8-bit pixels with `channels` (1, 3 or 4) bytes each, of which the
+ * first 3 count (1: taken thrice):
+ *
  *     out[3 i + ch] = sum over t < count[i] of weight[i * taps + t] * (pixels[(first[i] + t) * channels + ch] / 255)
+ *
  * in the order of t, for i < n. */
-typedef void resample_row_u8_fn(size_t n, size_t taps, const uint32_t *first, const uint32_t *count, const float *weight, const uint8_t *pixels,
-                                int channels, float *out);
+typedef void resample_row_u8_fn(size_t n, size_t taps, const uint32_t *first, const uint32_t *count,
+                                const float *weight, const uint8_t *pixels, int channels, float *out);
 
-/* out[j] = top[left[j]] and so on, bilinear: with a = top[left[j]], b = top[right[j]], c, d the same of bottom, u = t[j]:
- *     x = (1 - u) a + u b;  y = (1 - u) c + u d;  out[j] = (1 - v) x + v y      as torch's upsample_bilinear2d orders it */
-typedef void bilinear_row_f32_fn(size_t n, const float *top, const float *bottom, const uint32_t *left, const uint32_t *right, const float *t,
-                                 float v, float *out);
+/* Bilinear, as torch's upsample_bilinear2d orders it: with a = top[left[j]], b = top[right[j]], c = bottom[left[j]],
+ * d = bottom[right[j]] and u = t[j],
+ *
+ *     x = (1 - u) a + u b
+ *     y = (1 - u) c + u d
+ *     out[j] = (1 - v) x + v y
+ *
+ * The rows are shorter than 2^31. */
+typedef void bilinear_row_f32_fn(size_t n, const float *top, const float *bottom, const uint32_t *left,
+                                 const uint32_t *right, const float *t, float v, float *out);
 
 /* out[j] = x[j] > 0 ? inside : 0 (false for NaN). */
 typedef void threshold_f32_fn(size_t n, const float *x, uint8_t inside, uint8_t *out);
 
-/* float32 to and from storage types; bfloat16 and float16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN stays NaN. */
+/* out[j] = (1 - v) x[j] + v y[j] > 0 ? inside : 0: the vertical half of an enlargement and the threshold in one. With
+ * rows x and y from bilinear_row_f32 with v = 0 (top and bottom the same row), kept as long as output rows lie between
+ * them, this is threshold_f32 of the whole bilinear_row_f32, without its gathers for each output row. */
+typedef void blend_threshold_f32_fn(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out);
+
+/* float32 to and from storage types; bfloat16 and float16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN
+ * stays NaN, made quiet on the way from float16 and to bfloat16. */
 typedef void bf16_to_f32_fn(size_t n, const uint16_t *x, float *y);
 typedef void f16_to_f32_fn(size_t n, const uint16_t *x, float *y);
 typedef void f32_to_bf16_fn(size_t n, const float *x, uint16_t *y);
-
-/* Block sizes that go with the kernels of an instruction set. gemm_f32_nr is the width of a packed panel; calls with m a multiple of
- * gemm_f32_mr waste nothing. */
 
 /* The table: every kernel's best variant up to a level. */
 typedef struct kernels {
@@ -100,7 +128,8 @@ typedef struct kernels {
 #include "kernels/registry.inc"
 } kernels;
 
-/* Fills the table with the variants of levels up to `limit` that run on this machine: plain ones first, each higher level overriding. */
+/* Fills the table with the variants of levels up to `limit` that run on this machine: plain ones first, each higher
+ * level overriding. */
 void kernels_select(kernels *table, cpu_isa limit);
 
 /* Declarations of all variants: k_<op>_<isa>. */

@@ -3,7 +3,13 @@
 #include <string.h>
 
 /* Levels by the registry's spelling. */
-enum { ISA_ref = CPU_REF, ISA_avx2 = CPU_AVX2, ISA_avx512 = CPU_AVX512, ISA_avx512bf16 = CPU_AVX512BF16, ISA_neon = CPU_NEON };
+enum {
+    ISA_ref = CPU_REF,
+    ISA_avx2 = CPU_AVX2,
+    ISA_avx512 = CPU_AVX512,
+    ISA_avx512bf16 = CPU_AVX512BF16,
+    ISA_neon = CPU_NEON
+};
 
 void kernels_select(kernels *table, cpu_isa limit)
 {
@@ -13,14 +19,14 @@ void kernels_select(kernels *table, cpu_isa limit)
         usable[i] = i <= (int)limit && cpu_has((cpu_isa)i);
 #define OP(op)
 #define BLOCK_NAME(name)
-#define KERNEL(op, isa_)                 \
-    if (usable[ISA_##isa_]) {            \
-        table->op = k_##op##_##isa_;     \
-        if (ISA_##isa_ > (int)table->isa) \
-            table->isa = (cpu_isa)ISA_##isa_; \
+#define KERNEL(op, isa_)                                                                                               \
+    if (usable[ISA_##isa_]) {                                                                                          \
+        table->op = k_##op##_##isa_;                                                                                   \
+        if (ISA_##isa_ > (int)table->isa)                                                                              \
+            table->isa = (cpu_isa)ISA_##isa_;                                                                          \
     }
-#define BLOCK(name, isa_, value) \
-    if (usable[ISA_##isa_])      \
+#define BLOCK(name, isa_, value)                                                                                       \
+    if (usable[ISA_##isa_])                                                                                            \
         table->name = value;
 #include "kernels/registry.inc"
 }

@@ -10,8 +10,8 @@ void k_weigh_rows_f32_ref(size_t n, size_t taps, const float *const *row, const 
     }
 }
 
-void k_resample_row_u8_ref(size_t n, size_t taps, const uint32_t *first, const uint32_t *count, const float *weight, const uint8_t *pixels,
-                           int channels, float *out)
+void k_resample_row_u8_ref(size_t n, size_t taps, const uint32_t *first, const uint32_t *count, const float *weight,
+                           const uint8_t *pixels, int channels, float *out)
 {
     for (size_t i = 0; i < n; i++) {
         const uint8_t *p = pixels + (size_t)first[i] * (size_t)channels;
@@ -25,8 +25,8 @@ void k_resample_row_u8_ref(size_t n, size_t taps, const uint32_t *first, const u
     }
 }
 
-void k_bilinear_row_f32_ref(size_t n, const float *top, const float *bottom, const uint32_t *left, const uint32_t *right, const float *t, float v,
-                            float *out)
+void k_bilinear_row_f32_ref(size_t n, const float *top, const float *bottom, const uint32_t *left,
+                            const uint32_t *right, const float *t, float v, float *out)
 {
     for (size_t j = 0; j < n; j++) {
         float u = t[j];
@@ -40,4 +40,10 @@ void k_threshold_f32_ref(size_t n, const float *x, uint8_t inside, uint8_t *out)
 {
     for (size_t j = 0; j < n; j++)
         out[j] = x[j] > 0.0f ? inside : 0;
+}
+
+void k_blend_threshold_f32_ref(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
+{
+    for (size_t j = 0; j < n; j++)
+        out[j] = (1.0f - v) * x[j] + v * y[j] > 0.0f ? inside : 0;
 }

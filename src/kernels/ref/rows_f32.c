@@ -2,8 +2,8 @@
 #include "kernels/kernels.h"
 #include "kernels/ref/act.h"
 
-void k_layernorm_f32_ref(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, activation act,
-                         float *y, size_t ldy)
+void k_layernorm_f32_ref(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
+                         float eps, activation act, float *y, size_t ldy)
 {
     for (size_t i = 0; i < rows; i++, x += ldx, y += ldy) {
         float sum = 0.0f, square = 0.0f;
@@ -33,7 +33,8 @@ void k_softmax_step_f32_ref(size_t rows, size_t n, float *s, size_t lds, float *
     }
 }
 
-void k_divide_rows_f32_ref(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy)
+void k_divide_rows_f32_ref(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
+                           size_t ldy)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < n; j++)

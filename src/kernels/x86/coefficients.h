@@ -1,16 +1,18 @@
 /* Numbers of the exponential and of GELU, shared by the x86 levels.
  *
- * exp(x), x <= 0: n = round(x log2 e), r = x - n ln 2 in two steps (the first is exact: r is a multiple of 2^-24 below .35),
- * e^r = 1 + r + r^2 q(r) with q of degree 4, the minimax fit of relative error over |r| <= ln 2 / 2 (3.2e-9), its coefficients rounded to
- * float32 one after another with the higher ones fitted again. Results below 2^-126 are 0: subnormal numbers slow the products that follow down.
+ * exp(x), x <= 0: n = round(x log2 e), r = x - n ln 2 in two steps (the first is exact: r is a multiple of 2^-24 below
+ * .35), e^r = 1 + r + r^2 q(r) with q of degree 4, the minimax fit of relative error over |r| <= ln 2 / 2 (3.2e-9), its
+ * coefficients rounded to float32 one after another with the higher ones fitted again. Results below 2^-126 are 0:
+ * subnormal numbers slow the products that follow down.
  *
  * GELU: with e(a) = Phi(-a) = erfc(a / sqrt 2) / 2, the share of the normal distribution beyond a = |x|,
  *     gelu(x) = max(x, 0) - a e(a)
- * for both signs, free of cancellation: negative x keep their relative accuracy, which x/2 (1 + erf) loses. log2 e(a) is a smooth
- * function, -1 at 0 and about -.72 a^2 far out; it is a polynomial of degree 10 here, fitted over 0 <= a <= 6.5 by linear
- * programming (800 Chebyshev points, values from scipy's log_ndtr). The largest weighted error is made least: 1.4e-8 / (2 Phi(-a) min(1, max(a, 1/4)))
- * relative, but at most 300 times 1.4e-8, which gives the accuracy where the result has it: near 0 and for x > 0. Beyond 6.5, where a e(a) < 3e-10, the
- * polynomial falls faster than the truth and ever on. 2^f for |f| <= 1/2 is 1 + f p(f) with p of degree 4 (9.4e-8 relative). */
+ * for both signs, free of cancellation: negative x keep their relative accuracy, which x/2 (1 + erf) loses. log2 e(a)
+ * is a smooth function, -1 at 0 and about -.72 a^2 far out; it is a polynomial of degree 10 here, fitted over 0 <= a
+ * <= 6.5 by linear programming (800 Chebyshev points, values from scipy's log_ndtr). The largest weighted error is made
+ * least: 1.4e-8 / (2 Phi(-a) min(1, max(a, 1/4))) relative, but at most 300 times 1.4e-8, which gives the accuracy
+ * where the result has it: near 0 and for x > 0. Beyond 6.5, where a e(a) < 3e-10, the polynomial falls faster than the
+ * truth and ever on. 2^f for |f| <= 1/2 is 1 + f p(f) with p of degree 4 (9.4e-8 relative). */
 #ifndef KERNELS_X86_COEFFICIENTS_H
 #define KERNELS_X86_COEFFICIENTS_H
 

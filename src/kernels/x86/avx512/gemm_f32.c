@@ -1,19 +1,30 @@
-/* C = epilogue(A B) in register tiles of 14 rows and 32 columns: 28 sums, two vectors of B and one of A fill the 32 registers,
- * and 28 multiply-adds a step of k hide their latency. */
+/* C = epilogue(A B) in register tiles of 14 rows and 32 columns: 28 sums, two vectors of B and one of A fill the 32
+ * registers, and 28 multiply-adds a step of k hide their latency. */
 #include "kernels/x86/avx512/math.h"
+
+#include <stdbool.h>
 
 #define MR 14
 #define NR 32
+#define BLOCK_FLOATS (192 * 1024) /* of A: 768 KiB */
+#define AHEAD 3072                /* bytes */
 
-/* Rows of a tile, each with the pointer it is addressed from and its distance in rows. 14 pointers would not fit the registers; 5
- * and one stride do. */
+/* Rows of a tile, each with the pointer it is addressed from and its distance in rows. 14 pointers would not fit the
+ * registers; 5 and one stride do. */
+/* clang-format off */
 #define EACH_ROW(X)                                                                                                    \
-    X(0, p0, 0) X(1, p0, 1) X(2, p0, 2) X(3, p3, 0) X(4, p3, 1) X(5, p3, 2) X(6, p6, 0) X(7, p6, 1) X(8, p6, 2)        \
-    X(9, p9, 0) X(10, p9, 1) X(11, p9, 2) X(12, p12, 0) X(13, p12, 1)
+    X(0, p0, 0) X(1, p0, 1) X(2, p0, 2)                                                                                \
+    X(3, p3, 0) X(4, p3, 1) X(5, p3, 2)                                                                                \
+    X(6, p6, 0) X(7, p6, 1) X(8, p6, 2)                                                                                \
+    X(9, p9, 0) X(10, p9, 1) X(11, p9, 2)                                                                              \
+    X(12, p12, 0) X(13, p12, 1)
+/* clang-format on */
 
-/* out[rows, NR] = A B for one tile, `vecs` vectors of 16 columns wide. rows and vecs are constants wherever this is
+/* out[rows, NR] = A B for one tile, `vecs` vectors of 16 columns wide, from a [rows, k] and b [k, NR]; 128 bytes at
+ * address `ahead`, which advances by `step` with k, are prefetched. rows and vecs are constants wherever this is
  * inlined. Each sum has a name of its own: not all compilers keep an array of them in registers. */
-static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a, size_t lda, const float *b,
+static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a,
+                                                       size_t lda, const float *b, uintptr_t ahead, size_t step,
                                                        float *out)
 {
 #define CLEAR(i, p, step) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
@@ -31,24 +42,29 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
             _mm512_store_ps(out + i * NR + 16, t##i);                                                                  \
     }
     EACH_ROW(CLEAR)
-    const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a, *p9 = rows > 9 ? a + 9 * lda : a,
-                *p12 = rows > 12 ? a + 12 * lda : a;
+    const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a,
+                *p9 = rows > 9 ? a + 9 * lda : a, *p12 = rows > 12 ? a + 12 * lda : a;
     for (const float *end = b + k * NR; b != end; b += NR) {
         __m512 b0 = _mm512_loadu_ps(b), b1 = vecs > 1 ? _mm512_loadu_ps(b + 16) : b0;
         EACH_ROW(MULTIPLY)
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        _mm_prefetch((const char *)(ahead + 64), _MM_HINT_T0);
+        ahead += step;
         p0++, p3++, p6++, p9++, p12++;
     }
     EACH_ROW(STORE)
 }
 
 #define TILE(rows)                                                                                                     \
-    static void tile_##rows##x32(size_t k, const float *a, size_t lda, const float *b, float *out)                     \
+    static void tile_##rows##x32(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
+                                 float *out)                                                                           \
     {                                                                                                                  \
-        tile(rows, 2, k, a, lda, b, out);                                                                              \
+        tile(rows, 2, k, a, lda, b, ahead, step, out);                                                                 \
     }                                                                                                                  \
-    static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, float *out)                     \
+    static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
+                                 float *out)                                                                           \
     {                                                                                                                  \
-        tile(rows, 1, k, a, lda, b, out);                                                                              \
+        tile(rows, 1, k, a, lda, b, ahead, step, out);                                                                 \
     }
 TILE(1)
 TILE(2)
@@ -65,7 +81,7 @@ TILE(12)
 TILE(13)
 TILE(14)
 
-typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, float *out);
+typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step, float *out);
 static tile_fn *const tiles[MR][2] = {
     {tile_1x16, tile_1x32},   {tile_2x16, tile_2x32},   {tile_3x16, tile_3x32},   {tile_4x16, tile_4x32},
     {tile_5x16, tile_5x32},   {tile_6x16, tile_6x32},   {tile_7x16, tile_7x32},   {tile_8x16, tile_8x32},
@@ -73,47 +89,93 @@ static tile_fn *const tiles[MR][2] = {
     {tile_13x16, tile_13x32}, {tile_14x16, tile_14x32},
 };
 
-/* The epilogue of rows i0 ... and columns j0 ... of C from their sums [rows, NR]. */
-static void finish(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0, const float *sum)
+static inline __m512 load(bool whole, __mmask16 mask, const float *x)
 {
-    size_t vecs = g->n - j0 > 16 ? 2 : 1;
-    const __mmask16 mask[2] = {lanes(g->n - j0), vecs > 1 ? lanes(g->n - j0 - 16) : 0};
-    __m512 bias[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    if (g->bias)
-        for (size_t v = 0; v < vecs; v++)
-            bias[v] = _mm512_maskz_loadu_ps(mask[v], g->bias + j0 + 16 * v);
-    for (size_t i = 0; i < rows; i++) {
-        size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
+    return whole ? _mm512_loadu_ps(x) : _mm512_maskz_loadu_ps(mask, x);
+}
+
+static inline void store(bool whole, __mmask16 mask, float *y, __m512 x)
+{
+    if (whole)
+        _mm512_storeu_ps(y, x);
+    else
+        _mm512_mask_storeu_ps(y, mask, x);
+}
+
+/* The epilogue of rows i0 ... and columns j0 ... of C from their sums [rows, NR]. What the constants know need not be
+ * asked in the loop: `whole`, all 32 columns are there; `plain`, nothing is read from C or the residual. Without a bias
+ * -0 is added, which changes nothing. */
+static inline __attribute__((always_inline)) void finish(const bool whole, const bool plain, const activation act,
+                                                         const gemm_f32_args *g, size_t i0, size_t rows, size_t j0,
+                                                         const float *sum)
+{
+    const __mmask16 mask0 = lanes(g->n - j0), mask1 = g->n - j0 > 16 ? lanes(g->n - j0 - 16) : 0;
+    const __m512 none = _mm512_set1_ps(-0.0f);
+    const __m512 bias0 = g->bias ? _mm512_maskz_loadu_ps(mask0, g->bias + j0) : none;
+    const __m512 bias1 = g->bias && mask1 ? _mm512_maskz_loadu_ps(mask1, g->bias + j0 + 16) : none;
+    for (size_t i = 0; i < rows; i++, sum += NR) {
+        const size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
         float *c = g->c + r * g->ldc + j0;
-        for (size_t v = 0; v < vecs; v++) {
-            __m512 x = _mm512_load_ps(sum + i * NR + 16 * v);
-            if (g->accumulate) {
-                __m512 scale = _mm512_set1_ps(g->c_scale ? g->c_scale[i0 + i] : 1.0f);
-                x = _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps(mask[v], c + 16 * v), x);
-            }
-            if (g->bias)
-                x = _mm512_add_ps(x, bias[v]);
-            x = act_f32(g->act, x);
-            if (g->residual)
-                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask[v], g->residual + r * g->ldr + j0 + 16 * v));
-            _mm512_mask_storeu_ps(c + 16 * v, mask[v], x);
+        __m512 x0 = _mm512_load_ps(sum), x1 = whole || mask1 ? _mm512_load_ps(sum + 16) : _mm512_setzero_ps();
+        if (!plain && g->accumulate) {
+            const __m512 scale = _mm512_set1_ps(g->c_scale ? g->c_scale[i0 + i] : 1.0f);
+            x0 = _mm512_fmadd_ps(scale, load(whole, mask0, c), x0);
+            if (whole || mask1)
+                x1 = _mm512_fmadd_ps(scale, load(whole, mask1, c + 16), x1);
         }
+        x0 = act_f32(act, _mm512_add_ps(x0, bias0));
+        x1 = act_f32(act, _mm512_add_ps(x1, bias1));
+        if (!plain && g->residual) {
+            const float *old = g->residual + r * g->ldr + j0;
+            x0 = _mm512_add_ps(x0, load(whole, mask0, old));
+            if (whole || mask1)
+                x1 = _mm512_add_ps(x1, load(whole, mask1, old + 16));
+        }
+        store(whole, mask0, c, x0);
+        if (whole || mask1)
+            store(whole, mask1, c + 16, x1);
     }
 }
+
+typedef void finish_fn(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
+#define FINISH(name, whole, plain, act)                                                                                \
+    static void name(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0, const float *sum)                      \
+    {                                                                                                                  \
+        finish(whole, plain, act, g, i0, rows, j0, sum);                                                               \
+    }
+FINISH(finish_edge, false, false, g->act)
+FINISH(finish_none, true, false, ACT_NONE)
+FINISH(finish_relu, true, false, ACT_RELU)
+FINISH(finish_gelu, true, false, ACT_GELU)
+FINISH(finish_plain_none, true, true, ACT_NONE)
+FINISH(finish_plain_relu, true, true, ACT_RELU)
+FINISH(finish_plain_gelu, true, true, ACT_GELU)
+static finish_fn *const finishes[2][3] = {{finish_none, finish_relu, finish_gelu},
+                                          {finish_plain_none, finish_plain_relu, finish_plain_gelu}};
 
 void k_gemm_f32_avx512(const gemm_f32_args *g)
 {
     _Alignas(64) float sum[MR * NR];
-    /* Tiles of equal height, give or take a row: a tile of few rows is bound by latency. */
-    size_t count = (g->m + MR - 1) / MR;
-    for (size_t j = 0; j < g->n; j += NR) {
-        const float *b = g->b + j / NR * g->b_stride;
-        size_t vecs = g->n - j > 16 ? 2 : 1;
-        for (size_t t = 0, i = 0; t < count; t++) {
-            size_t rows = (g->m - i) / (count - t);
-            tiles[rows - 1][vecs - 1](g->k, g->a + i * g->lda, g->lda, b, sum);
-            finish(g, i, rows, j, sum);
-            i += rows;
+    finish_fn *const finish_whole = finishes[!g->accumulate && !g->residual][g->act];
+    /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
+     * take a row, because a tile of few rows is bound by latency. */
+    const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
+    for (size_t i0 = 0; i0 < g->m; i0 += block) {
+        const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
+        for (size_t j = 0; j < g->n; j += NR) {
+            const size_t columns = g->n - j;
+            const float *b = g->b + j / NR * g->b_stride;
+            /* The next panel comes into the cache piece by piece while this one is used; one that is used only once,
+             * from a little ahead. Prefetching past the end of B does no harm. */
+            const size_t step = tiles_left == 1 || columns > NR ? (NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
+            uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
+            for (size_t left = tiles_left, i = i0; left; left--) {
+                const size_t rows = (i0 + m - i) / left;
+                tiles[rows - 1][columns > 16](g->k, g->a + i * g->lda, g->lda, b, ahead, step, sum);
+                (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                i += rows;
+                ahead += step * g->k;
+            }
         }
     }
 }

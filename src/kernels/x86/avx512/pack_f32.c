@@ -5,8 +5,10 @@
 
 #define NR 32
 
-/* 4 floats from row r of a block of `rows` (those in `mask`), zeros for a row that is not there; `whole` when nothing can be missing. */
-static inline __attribute__((always_inline)) __m128 piece(const bool whole, const float *b, size_t ldb, size_t r, size_t rows, __mmask8 mask)
+/* 4 floats from row r of a block of `rows` (those in `mask`), zeros for a row that is not there; `whole` when nothing
+ * can be missing. */
+static inline __attribute__((always_inline)) __m128 piece(const bool whole, const float *b, size_t ldb, size_t r,
+                                                          size_t rows, __mmask8 mask)
 {
     if (whole)
         return _mm_loadu_ps(b + r * ldb);
@@ -14,7 +16,8 @@ static inline __attribute__((always_inline)) __m128 piece(const bool whole, cons
 }
 
 /* Rows r, r + 4, r + 8 and r + 12 side by side. */
-static inline __attribute__((always_inline)) __m512 pieces(const bool whole, const float *b, size_t ldb, size_t r, size_t rows, __mmask8 mask)
+static inline __attribute__((always_inline)) __m512 pieces(const bool whole, const float *b, size_t ldb, size_t r,
+                                                           size_t rows, __mmask8 mask)
 {
     __m512 x = _mm512_castps128_ps512(piece(whole, b, ldb, r, rows, mask));
     x = _mm512_insertf32x4(x, piece(whole, b, ldb, r + 4, rows, mask), 1);
@@ -23,7 +26,8 @@ static inline __attribute__((always_inline)) __m512 pieces(const bool whole, con
 }
 
 /* Transposes b[rows, columns] (rows <= 16, columns <= 4) to out[columns, NR], its first 16 columns. */
-static inline __attribute__((always_inline)) void transpose(const bool whole, const float *b, size_t ldb, size_t rows, size_t columns, float *out)
+static inline __attribute__((always_inline)) void transpose(const bool whole, const float *b, size_t ldb, size_t rows,
+                                                            size_t columns, float *out)
 {
     const __mmask8 mask = (__mmask8)((1u << columns) - 1u);
     __m512 r0 = pieces(whole, b, ldb, 0, rows, mask), r1 = pieces(whole, b, ldb, 1, rows, mask);

@@ -1,4 +1,5 @@
-/* Operators on rows: LayerNorm, softmax, division, activation. A reduction takes its row in an order fixed by the row's width. */
+/* Operators on rows: LayerNorm, softmax, division, activation. A reduction takes its row in an order fixed by the row's
+ * width. */
 #include "kernels/x86/avx512/math.h"
 
 #include <math.h>
@@ -22,8 +23,10 @@ void k_layernorm_f32_avx512(size_t rows, size_t c, const float *x, size_t ldx, c
         const __m512 mean = _mm512_set1_ps(total / (float)c);
         s0 = s1 = s2 = s3 = _mm512_setzero_ps();
         for (j = 0; j + 64 <= c; j += 64) {
-            __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + j), mean), d1 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16), mean);
-            __m512 d2 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 32), mean), d3 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 48), mean);
+            __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + j), mean),
+                   d1 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16), mean);
+            __m512 d2 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 32), mean),
+                   d3 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 48), mean);
             s0 = _mm512_fmadd_ps(d0, d0, s0);
             s1 = _mm512_fmadd_ps(d1, d1, s1);
             s2 = _mm512_fmadd_ps(d2, d2, s2);
@@ -80,7 +83,8 @@ void k_softmax_step_f32_avx512(size_t rows, size_t n, float *s, size_t lds, floa
     }
 }
 
-void k_divide_rows_f32_avx512(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy)
+void k_divide_rows_f32_avx512(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
+                              size_t ldy)
 {
     for (size_t i = 0; i < rows; i++, x += ldx, y += ldy) {
         const __m512 d = _mm512_set1_ps(divisor[i]);

@@ -1,0 +1,163 @@
+/* C = epilogue(A B) in register tiles of 6 rows and 16 columns: 12 sums, two vectors of B and one of A in 16 registers.
+ */
+#include "kernels/x86/avx2/math.h"
+
+#include <stdbool.h>
+
+#define MR 6
+#define NR 16
+#define BLOCK_FLOATS (96 * 1024) /* of A: 384 KiB */
+#define AHEAD 3072               /* bytes */
+
+/* Rows of a tile, each with the pointer it is addressed from and its distance in rows: fewer registers than 6 pointers.
+ */
+#define EACH_ROW(X) X(0, p0, 0) X(1, p0, 1) X(2, p0, 2) X(3, p3, 0) X(4, p3, 1) X(5, p3, 2)
+
+/* out[rows, NR] = A B for one tile, `vecs` vectors of 8 columns wide, from a [rows, k] and b [k, NR]; 64 bytes at
+ * address `ahead`, which advances by `step` with k, are prefetched. rows and vecs are constants wherever this is
+ * inlined. Each sum has a name of its own: not all compilers keep an array of them in registers. */
+static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a,
+                                                       size_t lda, const float *b, uintptr_t ahead, size_t step,
+                                                       float *out)
+{
+#define CLEAR(i, p, step) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
+#define MULTIPLY(i, p, step)                                                                                           \
+    if (i < rows) {                                                                                                    \
+        __m256 x = _mm256_set1_ps(p[step * lda]);                                                                      \
+        s##i = _mm256_fmadd_ps(x, b0, s##i);                                                                           \
+        if (vecs > 1)                                                                                                  \
+            t##i = _mm256_fmadd_ps(x, b1, t##i);                                                                       \
+    }
+#define STORE(i, p, step)                                                                                              \
+    if (i < rows) {                                                                                                    \
+        _mm256_store_ps(out + i * NR, s##i);                                                                           \
+        if (vecs > 1)                                                                                                  \
+            _mm256_store_ps(out + i * NR + 8, t##i);                                                                   \
+    }
+    EACH_ROW(CLEAR)
+    const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a;
+    for (const float *end = b + k * NR; b != end; b += NR) {
+        __m256 b0 = _mm256_loadu_ps(b), b1 = vecs > 1 ? _mm256_loadu_ps(b + 8) : b0;
+        EACH_ROW(MULTIPLY)
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        ahead += step;
+        p0++, p3++;
+    }
+    EACH_ROW(STORE)
+}
+
+#define TILE(rows)                                                                                                     \
+    static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
+                                 float *out)                                                                           \
+    {                                                                                                                  \
+        tile(rows, 2, k, a, lda, b, ahead, step, out);                                                                 \
+    }                                                                                                                  \
+    static void tile_##rows##x8(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,    \
+                                float *out)                                                                            \
+    {                                                                                                                  \
+        tile(rows, 1, k, a, lda, b, ahead, step, out);                                                                 \
+    }
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+
+typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step, float *out);
+static tile_fn *const tiles[MR][2] = {
+    {tile_1x8, tile_1x16}, {tile_2x8, tile_2x16}, {tile_3x8, tile_3x16},
+    {tile_4x8, tile_4x16}, {tile_5x8, tile_5x16}, {tile_6x8, tile_6x16},
+};
+
+static inline __m256 load(bool whole, __m256i mask, const float *x)
+{
+    return whole ? _mm256_loadu_ps(x) : _mm256_maskload_ps(x, mask);
+}
+
+static inline void store(bool whole, __m256i mask, float *y, __m256 x)
+{
+    if (whole)
+        _mm256_storeu_ps(y, x);
+    else
+        _mm256_maskstore_ps(y, mask, x);
+}
+
+/* The epilogue of rows i0 ... and columns j0 ... of C from their sums [rows, NR]. What the constants know need not be
+ * asked in the loop: `whole`, all 16 columns are there; `plain`, nothing is read from C or the residual. Without a bias
+ * -0 is added, which changes nothing. */
+static inline __attribute__((always_inline)) void finish(const bool whole, const bool plain, const activation act,
+                                                         const gemm_f32_args *g, size_t i0, size_t rows, size_t j0,
+                                                         const float *sum)
+{
+    const bool wide = whole || g->n - j0 > 8;
+    const __m256i mask0 = lanes(g->n - j0), mask1 = lanes(wide ? g->n - j0 - 8 : 0);
+    const __m256 none = _mm256_set1_ps(-0.0f);
+    const __m256 bias0 = g->bias ? load(whole, mask0, g->bias + j0) : none;
+    const __m256 bias1 = g->bias && wide ? load(whole, mask1, g->bias + j0 + 8) : none;
+    for (size_t i = 0; i < rows; i++, sum += NR) {
+        const size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
+        float *c = g->c + r * g->ldc + j0;
+        __m256 x0 = _mm256_load_ps(sum), x1 = wide ? _mm256_load_ps(sum + 8) : _mm256_setzero_ps();
+        if (!plain && g->accumulate) {
+            const __m256 scale = _mm256_set1_ps(g->c_scale ? g->c_scale[i0 + i] : 1.0f);
+            x0 = _mm256_fmadd_ps(scale, load(whole, mask0, c), x0);
+            if (wide)
+                x1 = _mm256_fmadd_ps(scale, load(whole, mask1, c + 8), x1);
+        }
+        x0 = act_f32(act, _mm256_add_ps(x0, bias0));
+        x1 = act_f32(act, _mm256_add_ps(x1, bias1));
+        if (!plain && g->residual) {
+            const float *old = g->residual + r * g->ldr + j0;
+            x0 = _mm256_add_ps(x0, load(whole, mask0, old));
+            if (wide)
+                x1 = _mm256_add_ps(x1, load(whole, mask1, old + 8));
+        }
+        store(whole, mask0, c, x0);
+        if (wide)
+            store(whole, mask1, c + 8, x1);
+    }
+}
+
+typedef void finish_fn(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
+#define FINISH(name, whole, plain, act)                                                                                \
+    static void name(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0, const float *sum)                      \
+    {                                                                                                                  \
+        finish(whole, plain, act, g, i0, rows, j0, sum);                                                               \
+    }
+FINISH(finish_edge, false, false, g->act)
+FINISH(finish_none, true, false, ACT_NONE)
+FINISH(finish_relu, true, false, ACT_RELU)
+FINISH(finish_gelu, true, false, ACT_GELU)
+FINISH(finish_plain_none, true, true, ACT_NONE)
+FINISH(finish_plain_relu, true, true, ACT_RELU)
+FINISH(finish_plain_gelu, true, true, ACT_GELU)
+static finish_fn *const finishes[2][3] = {{finish_none, finish_relu, finish_gelu},
+                                          {finish_plain_none, finish_plain_relu, finish_plain_gelu}};
+
+void k_gemm_f32_avx2(const gemm_f32_args *g)
+{
+    _Alignas(32) float sum[MR * NR];
+    finish_fn *const finish_whole = finishes[!g->accumulate && !g->residual][g->act];
+    /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
+     * take a row, because a tile of few rows is bound by latency. */
+    const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
+    for (size_t i0 = 0; i0 < g->m; i0 += block) {
+        const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
+        for (size_t j = 0; j < g->n; j += NR) {
+            const size_t columns = g->n - j;
+            const float *b = g->b + j / NR * g->b_stride;
+            /* The next panel comes into the cache piece by piece while this one is used; one that is used only once,
+             * from a little ahead. Prefetching past the end of B does no harm. */
+            const size_t step = tiles_left == 1 || columns > NR ? (NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
+            uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
+            for (size_t left = tiles_left, i = i0; left; left--) {
+                const size_t rows = (i0 + m - i) / left;
+                tiles[rows - 1][columns > 8](g->k, g->a + i * g->lda, g->lda, b, ahead, step, sum);
+                (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                i += rows;
+                ahead += step * g->k;
+            }
+        }
+    }
+}
