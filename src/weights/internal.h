@@ -41,6 +41,9 @@ sam2_status weights_finish(weights *w, sam2_error *error);
 /* Number of elements of a shape; false when a size is negative or the product does not fit. */
 bool weights_shape_count(int dims, const int64_t *shape, size_t *count);
 
+/* Whether a text is valid UTF-8 (no surrogates, nothing over-long); control characters are allowed. */
+bool weights_is_utf8(const char *text, size_t length);
+
 /* Copies a text into w->texts, NUL-terminated. */
 sam2_status weights_keep_text(weights *w, const char *text, size_t length, const char **out, sam2_error *error);
 

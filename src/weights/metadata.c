@@ -73,22 +73,15 @@ sam2_status metadata_take(weights *w, const json_t *object, sam2_error *error)
     return weights_keep_text(w, json_string_value(config), json_string_length(config), &w->config, error);
 }
 
-sam2_status metadata_make(const sam2_allocator *a, const char *config, char **text, size_t *bytes, sam2_error *error)
+sam2_status metadata_make(buffer *out, const char *config, const char *format, sam2_error *error)
 {
-    json_t *object = config ? json_pack("{ss}", CONFIG_KEY, config) : json_object();
-    size_t length = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
-    if (length == 0) {
-        json_decref(object);
-        return error_memory(error, "the metadata", config ? strlen(config) : 0);
-    }
-    void *memory = NULL;
-    sam2_status status = alloc_get(a, length, "the metadata", &memory, error);
-    if (status == SAM2_OK && json_dumpb(object, memory, length, JSON_COMPACT) != length) {
-        alloc_release(a, memory, length);
+    if (config && !weights_is_utf8(config, strlen(config)))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "the configuration is not UTF-8");
+    json_t *object = json_pack("{ss* ss*}", "format", format, CONFIG_KEY, config);
+    size_t length = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0, at = out->size;
+    sam2_status status = length ? buffer_fill(out, ' ', length, error) : error_memory(error, "the metadata", 0);
+    if (status == SAM2_OK && json_dumpb(object, (char *)out->bytes + at, length, JSON_COMPACT) != length)
         status = error_memory(error, "the metadata", length);
-    }
     json_decref(object);
-    *text = memory;
-    *bytes = length;
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef WEIGHTS_METADATA_H
 #define WEIGHTS_METADATA_H
 
+#include "weights/buffer.h"
 #include "weights/weights.h"
 
 #include <jansson.h>
@@ -14,7 +15,7 @@ sam2_status metadata_parse(const char *text, size_t length, const char *what, js
 /* Takes "sam2.config" out of a safetensors' "__metadata__" or a native file's metadata: an object of strings. */
 sam2_status metadata_take(weights *w, const json_t *object, sam2_error *error);
 
-/* The text of such an object that holds `config` (NULL: none) in a block of *bytes bytes, to be given back with alloc_release. */
-sam2_status metadata_make(const sam2_allocator *a, const char *config, char **text, size_t *bytes, sam2_error *error);
+/* Appends such an object that holds `config` (NULL: none) and, when `format` is not NULL, "format". Errors: ARGUMENT when `config` is no UTF-8. */
+sam2_status metadata_make(buffer *out, const char *config, const char *format, sam2_error *error);
 
 #endif

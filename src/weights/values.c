@@ -1,7 +1,7 @@
 /* Elements: their types, conversion to and from float32, the fingerprint. */
-#include "weights/internal.h"
-
 #include "weights/values.h"
+
+#include "weights/internal.h"
 
 size_t weights_type_size(weights_type type)
 {
@@ -92,9 +92,10 @@ void weights_read(const weights_tensor *t, size_t first, size_t count, float *ou
 void values_convert(const float *from, size_t count, weights_type type, void *to)
 {
     uint16_t *halves = to;
-    if (type == WEIGHTS_F32)
-        memcpy(to, from, count * sizeof *from);
-    else if (type == WEIGHTS_BF16)
+    if (type == WEIGHTS_F32) {
+        if (count)
+            memcpy(to, from, count * sizeof *from);
+    } else if (type == WEIGHTS_BF16)
         for (size_t i = 0; i < count; i++)
             halves[i] = to_bf16(from[i]);
     else

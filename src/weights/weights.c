@@ -101,11 +101,11 @@ sam2_status weights_keep_text(weights *w, const char *text, size_t length, const
     return SAM2_OK;
 }
 
-/* Length of the UTF-8 character at `p` (of `left` bytes), 0 when it is malformed, over-long, a surrogate or a control character. */
-static size_t text_character(const unsigned char *p, size_t left)
+/* Length of the UTF-8 character at `p` (of `left` bytes), 0 when it is malformed, over-long or a surrogate. */
+static size_t character(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7F;
+        return 1;
     size_t length = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
     if (p[0] < 0xC2 || p[0] > 0xF4 || length > left)
         return 0;
@@ -120,12 +120,20 @@ static size_t text_character(const unsigned char *p, size_t left)
     return length;
 }
 
+bool weights_is_utf8(const char *text, size_t length)
+{
+    for (size_t at = 0, step; at < length; at += step)
+        if ((step = character((const unsigned char *)text + at, length - at)) == 0)
+            return false;
+    return true;
+}
+
 static bool name_is_valid(const char *name, size_t length)
 {
-    if (length == 0 || length > WEIGHTS_MAX_NAME)
+    if (length == 0 || length > WEIGHTS_MAX_NAME || !weights_is_utf8(name, length))
         return false;
-    for (size_t at = 0, step; at < length; at += step)
-        if ((step = text_character((const unsigned char *)name + at, length - at)) == 0)
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7F)
             return false;
     return true;
 }

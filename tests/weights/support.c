@@ -1,6 +1,11 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "weights/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 static void *tally_allocate(void *user, size_t size, size_t alignment)
 {
@@ -46,4 +51,84 @@ void expect_ok(sam2_status status, const sam2_error *error)
 {
     if (status != SAM2_OK)
         fail_msg("status %d: %s", (int)status, error->text);
+}
+
+void refuse_bytes(const void *bytes, size_t size, sam2_status code, const char *part)
+{
+    tally t = TALLY;
+    t.limit = (size_t)64 << 20;
+    sam2_allocator a = tally_allocator(&t);
+    uint8_t *copy = malloc(size ? size : 1);
+    assert_non_null(copy);
+    if (size)
+        memcpy(copy, bytes, size);
+    weights *w = NULL;
+    sam2_error error = {0};
+    struct timespec from, to;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    expect_failure(weights_open_memory(&a, copy, size, "the file", 1, &w, &error), &error, code, part);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    double seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
+    if (strncmp(error.text, "the file: ", 10) != 0)
+        fail_msg("\"%s\" does not begin with the file's label", error.text);
+    if (seconds > 1.0)
+        fail_msg("refused only after %.1f s: %s", seconds, error.text);
+    assert_null(w);
+    assert_int_equal(t.blocks, 0);
+    free(copy);
+}
+
+buffer new_bytes(void)
+{
+    return (buffer){.allocator = alloc_default};
+}
+
+void put(buffer *b, const void *bytes, size_t size)
+{
+    assert_int_equal(buffer_add(b, bytes, size, NULL), SAM2_OK);
+}
+
+void put_text(buffer *b, const char *text)
+{
+    put(b, text, strlen(text));
+}
+
+void put_number(buffer *b, uint64_t value, int bytes)
+{
+    assert_int_equal(buffer_number(b, value, bytes, NULL), SAM2_OK);
+}
+
+buffer read_whole(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        fail_msg("%s is missing", path);
+    buffer b = new_bytes();
+    uint8_t block[4096];
+    for (size_t n; (n = fread(block, 1, sizeof block, file)) > 0;)
+        put(&b, block, n);
+    fclose(file);
+    return b;
+}
+
+void temporary_path(char path[256])
+{
+    static int number;
+    snprintf(path, 256, "%s/test_weights_%ld_%d", BUILD_DIR, (long)getpid(), number++);
+}
+
+double read_everything(const weights *w)
+{
+    double sum = 0;
+    float block[256];
+    for (size_t i = 0; i < weights_count(w); i++) {
+        const weights_tensor *t = weights_at(w, i);
+        for (size_t at = 0, n; at < t->count; at += n) {
+            n = t->count - at < 256 ? t->count - at : 256;
+            weights_read(t, at, n, block);
+            for (size_t k = 0; k < n; k++)
+                sum += block[k] == block[k] ? block[k] : 0;
+        }
+    }
+    return sum;
 }

@@ -1,0 +1,9 @@
+#ifndef WEIGHTS_WRITE_PT_H
+#define WEIGHTS_WRITE_PT_H
+
+#include "weights/weights.h"
+
+/* weights_write_pt, with zip64 fields for numbers from `zip64_from` on (at most ZIP_LIMIT). */
+sam2_status write_pt_limited(const weights *w, const char *path, uint64_t zip64_from, sam2_error *error);
+
+#endif
