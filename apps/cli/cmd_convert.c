@@ -1,0 +1,52 @@
+/* sam2 convert: a checkpoint in another format. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+
+static const char usage[] = "Usage: sam2 convert IN OUT [--precision f32|bf16|int8]\n"
+                            "\n"
+                            "Writes a checkpoint in another format, told by the ending of OUT: .sam2 (native) or "
+                            ".safetensors. IN may be micro.\n"
+                            "Without --precision the weights are stored as they are in IN.\n";
+
+int run_convert(int count, char **arguments)
+{
+    common_options common = {0};
+    const option own[] = {
+        ROW_CHOICE(0, "precision", &common.precision, PRECISION_WORDS, "how the weights are stored: f32, bf16, int8"),
+        ROW_END};
+    option shared[COMMON_ROWS];
+    const option *const tables[] = {own, shared, NULL};
+    sam2_error error = {SAM2_OK, ""};
+    char path[4096];
+    const char *output;
+    FILE *file;
+    int operands, status;
+    common_rows_make(&common, COMMON_TALK, shared);
+    status = common_parse(&common, tables, usage, count, arguments, &operands);
+    if (status >= 0)
+        return status;
+    if (operands != 2)
+        return fail(EXIT_USE, "two files are needed, IN and OUT; there are %d", operands);
+    output = arguments[1];
+    status = model_path(arguments[0], path, sizeof path);
+    if (status)
+        return status;
+    if (!strcmp(output, "-"))
+        return fail(EXIT_USE, "OUT: a model can be written to a file only");
+    /* The library reports both files' faults alike, and the exit status tells them apart. */
+    file = fopen(path, "rb");
+    if (!file)
+        return fail(EXIT_MODEL, "%s: cannot be opened: %s", path, strerror(errno));
+    fclose(file);
+    status = output_check("OUT", output, path);
+    if (status)
+        return status;
+    if (!sam2_convert(path, output, (sam2_precision)common.precision, NULL, &error))
+        return EXIT_DONE;
+    if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && !strstr(error.text, path))
+        return fail_library(&error, FROM_OUTPUT);
+    return fail_library(&error, FROM_MODEL_FILE);
+}

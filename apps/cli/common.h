@@ -1,0 +1,76 @@
+/* What the subcommands share: common options, models by name, clocks, checks of output names, JSON. */
+#ifndef CLI_COMMON_H
+#define CLI_COMMON_H
+
+#include <jansson.h>
+
+#include "media.h"
+#include "message.h"
+#include "options.h"
+#include "sam2.h"
+
+/* The subcommands; `arguments` begins after the subcommand's name. Each returns an exit status. */
+int run_segment(int count, char **arguments);
+int run_encode(int count, char **arguments);
+int run_convert(int count, char **arguments);
+int run_synth(int count, char **arguments);
+int run_info(int count, char **arguments);
+int run_bench(int count, char **arguments);
+
+typedef struct common_options {
+    const char *model; /* a file, or "micro" */
+    int precision;     /* a sam2_precision */
+    int threads, size;
+    const char *isa;
+    int quiet, verbose, help;
+} common_options;
+
+/* Rows for the option tables; `out` holds so many with the end. */
+#define COMMON_ROWS 9
+typedef enum common_rows {
+    COMMON_MODEL = 1,   /* --model */
+    COMMON_COMPUTE = 2, /* --precision --threads */
+    COMMON_MACHINE = 4, /* --isa --size */
+    COMMON_TALK = 8,    /* -q -v --help */
+    COMMON_ALL = 15
+} common_rows;
+void common_rows_make(common_options *common, unsigned which, option out[COMMON_ROWS]);
+
+/* Parses a subcommand's line, prints the help where that is asked for. Returns -1 to go on, else the exit status.
+ * `*operands` becomes the number of operands, which are moved to the front of `arguments`. */
+int common_parse(common_options *common, const option *const *tables, const char *usage, int count, char **arguments,
+                 int *operands);
+
+/* For reading pictures. */
+typedef struct picture_options {
+    media_options media;
+    int alpha;
+} picture_options;
+#define PICTURE_ROWS 5
+void picture_rows_make(picture_options *picture, option out[PICTURE_ROWS]);
+
+/* Words for --precision, in the order of sam2_precision. */
+#define PRECISION_WORDS "auto|f32|bf16|int8"
+const char *precision_name(sam2_precision precision);
+
+/* The file of a model: "micro" is looked for, anything else is a file name. 0 or an exit status. */
+int model_path(const char *name, char *path, size_t size);
+int model_open(const common_options *common, sam2_model **model, sam2_model_info *info);
+/* One line that says what the micro model is, when it is asked about somebody's own picture. */
+void model_remark(const common_options *common);
+
+/* Milliseconds of a clock that never goes back. */
+double now_ms(void);
+
+/* Fails early, before the work, when a file cannot be written there, or would replace `input` (or NULL). `shown` names
+ * the option. */
+int output_check(const char *shown, const char *path, const char *input);
+
+/* A JSON string; what is not UTF-8 is replaced. */
+json_t *json_text(const char *text);
+/* A JSON number, null where it is not finite. */
+json_t *json_number(double value);
+/* Writes one object; "-" is standard output. 0 or an exit status. */
+int json_save(const json_t *json, const char *path, int compact);
+
+#endif

@@ -1,0 +1,120 @@
+/* Models by name. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#define MICRO_FILE "sam2.1_hiera_micro.safetensors"
+
+const char *precision_name(sam2_precision precision)
+{
+    switch (precision) {
+    case SAM2_PRECISION_AUTO:
+        return "auto";
+    case SAM2_PRECISION_F32:
+        return "f32";
+    case SAM2_PRECISION_BF16:
+        return "bf16";
+    case SAM2_PRECISION_INT8:
+        return "int8";
+    }
+    return "unknown";
+}
+
+/* Where the program lies when it was installed under another prefix than it was configured for. */
+static int beside_program(char *path, size_t size)
+{
+    char program[1024];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *slash;
+    if (length <= 0)
+        return -1;
+    program[length] = 0;
+    slash = strrchr(program, '/');
+    if (!slash)
+        return -1;
+    *slash = 0;
+    return snprintf(path, size, "%s/../share/sam2/%s", program, MICRO_FILE) < (int)size ? 0 : -1;
+}
+
+int model_path(const char *name, char *path, size_t size)
+{
+    static const char *const names[] = {"sam2_t",
+                                        "sam2_s",
+                                        "sam2_b+",
+                                        "sam2_l",
+                                        "sam2.1_t",
+                                        "sam2.1_s",
+                                        "sam2.1_b+",
+                                        "sam2.1_l",
+                                        "sam1_b",
+                                        "sam1_l",
+                                        "sam1_h",
+                                        "sam2_hiera_tiny",
+                                        "sam2_hiera_small",
+                                        "sam2_hiera_base_plus",
+                                        "sam2_hiera_large",
+                                        "sam2.1_hiera_tiny",
+                                        "sam2.1_hiera_small",
+                                        "sam2.1_hiera_base_plus",
+                                        "sam2.1_hiera_large",
+                                        "vit_b",
+                                        "vit_l",
+                                        "vit_h"};
+    struct stat about;
+    if (!strcmp(name, "micro") && stat(name, &about)) {
+        const char *const fixed[] = {SAM2_MICRO_PATH, SAM2_MICRO_SOURCE_PATH};
+        snprintf(path, size, "%s", fixed[0]);
+        if (!access(path, R_OK) || (!beside_program(path, size) && !access(path, R_OK)))
+            return EXIT_DONE;
+        snprintf(path, size, "%s", fixed[1]);
+        if (!access(path, R_OK))
+            return EXIT_DONE;
+        return fail(EXIT_MODEL, "the model micro is not installed: no file %s", fixed[0]);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(name, names[i]) && stat(name, &about))
+            return fail(
+                EXIT_MODEL,
+                "%s is a name, and there is no file of that name: -m expects a checkpoint file of the model, or micro",
+                name);
+    if (snprintf(path, size, "%s", name) >= (int)size)
+        return fail(EXIT_MODEL, "%.60s...: the file name is too long", name);
+    return EXIT_DONE;
+}
+
+int model_open(const common_options *common, sam2_model **model, sam2_model_info *info)
+{
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    sam2_error error = {SAM2_OK, ""};
+    char path[4096];
+    int status = model_path(common->model, path, sizeof path);
+    *model = NULL;
+    *info = (sam2_model_info)SAM2_MODEL_INFO_INIT;
+    if (status)
+        return status;
+    options.precision = (sam2_precision)common->precision;
+    options.threads = common->threads;
+    options.image_size = common->size;
+    options.isa = common->isa;
+    if (sam2_model_open(path, &options, model, &error))
+        return fail_library(&error, FROM_MODEL_FILE);
+    if (sam2_model_get_info(*model, info, &error)) {
+        sam2_model_close(*model);
+        *model = NULL;
+        return fail_library(&error, FROM_MODEL_FILE);
+    }
+    if (!strcmp(common->model, "micro") && !strcmp(info->name, "custom"))
+        info->name = "micro"; /* its layout has no official name */
+    return EXIT_DONE;
+}
+
+void model_remark(const common_options *common)
+{
+    if (!strcmp(common->model, "micro"))
+        note("the model micro is small and was trained on made-up pictures; for photographs give a SAM 2 checkpoint "
+             "with -m");
+}

@@ -1,0 +1,270 @@
+/* The outputs of `segment`. Masks pass through one at a time, so that memory does not grow with their number. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask_bytes.h"
+#include "segment.h"
+
+static int masks_per_object(const segment *s)
+{
+    return s->multimask ? 3 : 1;
+}
+
+int segment_file_count(const segment *s)
+{
+    return s->prompts.count * masks_per_object(s);
+}
+
+int segment_outputs_check(const segment *s)
+{
+    const struct {
+        const char *shown, *path;
+    } outputs[] = {
+        {"-o", s->output}, {"--overlay", s->overlay_file}, {"--cutout", s->cutout_file}, {"--json", s->json_file}};
+    const size_t count = sizeof outputs / sizeof outputs[0];
+    const char *taken = NULL;
+    int status;
+    for (size_t i = 0; i < count; i++) {
+        if (!outputs[i].path)
+            continue;
+        for (size_t k = 0; k < i; k++)
+            if (outputs[k].path && !strcmp(outputs[k].path, outputs[i].path) && strcmp(outputs[i].path, "-"))
+                return fail(EXIT_USE, "%s and %s: both would write %s", outputs[k].shown, outputs[i].shown,
+                            outputs[i].path);
+        if (!strcmp(outputs[i].path, "-")) {
+            if (taken)
+                return fail(EXIT_USE, "%s - and %s -: only one of them can go to standard output", taken,
+                            outputs[i].shown);
+            taken = outputs[i].shown;
+        }
+        status = output_check(outputs[i].shown, outputs[i].path, s->input);
+        if (status)
+            return status;
+    }
+    if (s->dump_file && !strcmp(s->dump_file, "-"))
+        return fail(EXIT_USE, "--dump -: arrays can be written to a file only");
+    if (s->output && !strcmp(s->output, "-") && segment_file_count(s) > 1)
+        return fail(EXIT_USE, "-o -: standard output takes one mask, and there are %d", segment_file_count(s));
+    return output_check("--dump", s->dump_file, s->input);
+}
+
+int segment_outputs_open(segment *s)
+{
+    size_t count = (size_t)s->width * (size_t)s->height;
+    s->mask = malloc(count);
+    if (!s->mask)
+        return fail(EXIT_FAULT, "out of memory for a mask of %d x %d pixels", s->width, s->height);
+    if (s->json_file && !(s->objects = json_array()))
+        return fail(EXIT_FAULT, "out of memory");
+    if (s->cutout_file) {
+        s->cutout = malloc(count * 4);
+        if (!s->cutout)
+            return fail(EXIT_FAULT, "out of memory for a cut-out of %d x %d pixels", s->width, s->height);
+        for (size_t i = 0; i < count; i++) {
+            memcpy(s->cutout + 4 * i, s->picture.pixels + 3 * i, 3);
+            s->cutout[4 * i + 3] = 0;
+        }
+    }
+    if (!s->overlay_file) { /* an overlay is drawn on the picture itself, which nothing else needs any more */
+        free(s->picture.pixels);
+        s->picture.pixels = NULL;
+    }
+    return EXIT_DONE;
+}
+
+/* The name for mask `k` of object `object`: the given one if there is only one mask, else with numbers before the
+ * ending. */
+static int mask_name(const segment *s, int object, int k, char *name, size_t size)
+{
+    const char *slash = strrchr(s->output, '/');
+    const char *dot = strrchr(slash ? slash : s->output, '.');
+    char number[32] = "";
+    int used;
+    if (s->prompts.count > 1 && s->multimask)
+        snprintf(number, sizeof number, "_%d_%d", object, k);
+    else if (segment_file_count(s) > 1)
+        snprintf(number, sizeof number, "_%d", s->multimask ? k : object);
+    if (!dot || dot == s->output || dot[-1] == '/')
+        used = snprintf(name, size, "%s%s", s->output, number);
+    else
+        used = snprintf(name, size, "%.*s%s%s", (int)(dot - s->output), s->output, number, dot);
+    return used < (int)size ? EXIT_DONE
+                            : fail(EXIT_FAULT, "%.60s...: cannot be written: the name is too long", s->output);
+}
+
+static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, const int box[4], const char *file)
+{
+    char *counts = mask_rle(s->mask, s->width, s->height);
+    json_t *json;
+    if (!counts)
+        return NULL;
+    json = json_pack("{s:o, s:o, s:o, s:i, s:I, s:[i,i,i,i], s:{s:[i,i], s:s}}", "score", json_number(mask->score),
+                     "object_score", json_number(mask->object_score), "object_prob",
+                     json_number(1 / (1 + exp(-(double)mask->object_score))), "index", mask->index, "area",
+                     (json_int_t)area, "bbox", box[0], box[1], box[2], box[3], "rle", "size", s->height, s->width,
+                     "counts", counts);
+    free(counts);
+    if (json && file && strcmp(file, "-") && json_object_set_new(json, "file", json_text(file))) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+static void draw(segment *s, int object)
+{
+    size_t count = (size_t)s->width * (size_t)s->height;
+    if (s->overlay_file) {
+        int line = 1 + (s->width > s->height ? s->width : s->height) / 500;
+        media_draw_mask(s->picture.pixels, s->width, s->height, s->mask, media_palette(object), 0.45f, line);
+    }
+    for (size_t i = 0; s->cutout && i < count; i++)
+        if (s->mask[i])
+            s->cutout[4 * i + 3] = 255;
+}
+
+static int standard_output_is_free(const segment *s)
+{
+    const char *const paths[] = {s->output, s->overlay_file, s->cutout_file, s->json_file};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] && !strcmp(paths[i], "-"))
+            return 0;
+    return 1;
+}
+
+/* Mask `k` of the object, best first: enlarged, cut, and given to every output. */
+static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_t *masks)
+{
+    const prompt_object *prompt = &s->prompts.objects[object];
+    char name[4096] = "", text[600];
+    sam2_error error = {SAM2_OK, ""};
+    int64_t area = 0;
+    int box[4], status;
+    if (sam2_mask_to_bytes(mask, 255, s->mask, s->width, &error))
+        return fail_library(&error, FROM_PROMPT);
+    if (s->clip_to_box && prompt->has_box)
+        mask_clip(s->mask, s->width, s->height, &prompt->box);
+    mask_measure(s->mask, s->width, s->height, &area, box);
+    s->area += area;
+    if (s->output) {
+        status = mask_name(s, object, k, name, sizeof name);
+        if (status)
+            return status;
+        if (media_write_png(name, s->mask, s->width, s->height, 1, (size_t)s->width, text, sizeof text))
+            return fail(EXIT_FAULT, "%s", text);
+    }
+    if (masks && json_array_append_new(masks, mask_json(s, mask, area, box, s->output ? name : NULL)))
+        return fail(EXIT_FAULT, "out of memory");
+    if (!k)
+        draw(s, object);
+    if (!s->common.quiet && standard_output_is_free(s))
+        printf("object %d mask %d: score %.4f, object score %.3f, area %lld, box %d,%d,%d,%d%s%s\n", object, k,
+               (double)mask->score, (double)mask->object_score, (long long)area, box[0], box[1], box[2], box[3],
+               s->output ? " -> " : "", name);
+    return EXIT_DONE;
+}
+
+static int take_object(segment *s, int first, int place)
+{
+    int count = sam2_result_mask_count(s->result), status = EXIT_DONE;
+    sam2_error error = {SAM2_OK, ""};
+    json_t *masks = NULL;
+    if (s->objects) {
+        masks = json_array();
+        if (json_array_append_new(s->objects, json_pack("{s:i, s:O}", "id", first + place, "masks", masks))) {
+            json_decref(masks);
+            return fail(EXIT_FAULT, "out of memory");
+        }
+    }
+    for (int k = 0; k < count && !status; k++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        if (sam2_result_get_mask(s->result, place, k, &mask, &error))
+            status = fail_library(&error, FROM_PROMPT);
+        else
+            status = take_mask(s, &mask, first + place, k, masks);
+    }
+    json_decref(masks);
+    return status;
+}
+
+int segment_outputs_take(segment *s, int first)
+{
+    int objects = sam2_result_object_count(s->result), status = EXIT_DONE;
+    if (s->dump_file && !first && dump_masks(&s->dump, s->result, s->mask))
+        return fail(EXIT_FAULT, "%s", s->dump.error);
+    for (int place = 0; place < objects && !status; place++)
+        status = take_object(s, first, place);
+    return status;
+}
+
+static double rounded(double ms)
+{
+    return round(ms * 1000) / 1000;
+}
+
+static int write_json(segment *s)
+{
+    json_t *image = json_pack("{s:o, s:i, s:i}", "file", s->input ? json_text(s->input) : json_null(), "width",
+                              s->width, "height", s->height);
+    json_t *times = json_pack("{s:f, s:f, s:f, s:f, s:f}", "load", rounded(s->times.load), "decode_file",
+                              rounded(s->times.decode_file), "encode", rounded(s->times.encode), "decode",
+                              rounded(s->times.decode), "output", rounded(s->times.output));
+    json_t *json;
+    int status;
+    if (image && s->picture.format[0]) {
+        json_object_set_new(image, "format", json_text(s->picture.format));
+        json_object_set_new(image, "orientation", json_integer(s->picture.orientation));
+    }
+    if (image && s->embedding)
+        json_object_set_new(image, "embedding", json_text(s->embedding));
+    json = json_pack("{s:o, s:s, s:s, s:s, s:i, s:s, s:O, s:o}", "image", image, "model", s->info.name, "precision",
+                     precision_name(s->info.precision), "isa", s->info.isa, "threads", s->info.threads, "version",
+                     sam2_version(), "objects", s->objects, "timing_ms", times);
+    status = json_save(json, s->json_file, s->compact);
+    json_decref(json);
+    return status;
+}
+
+static int write_overlay(segment *s)
+{
+    int side = s->width > s->height ? s->width : s->height;
+    char text[600];
+    uint8_t *pixels = s->picture.pixels;
+    for (int k = 0; k < s->prompts.count; k++) {
+        const prompt_object *object = &s->prompts.objects[k];
+        if (object->has_box)
+            media_draw_box(pixels, s->width, s->height, object->box.x0, object->box.y0, object->box.x1, object->box.y1,
+                           media_palette(k), 1 + side / 400);
+        for (int i = 0; i < object->point_count; i++)
+            media_draw_point(pixels, s->width, s->height, object->points[i].x, object->points[i].y,
+                             object->points[i].label, 3 + side / 200);
+    }
+    if (media_write_png(s->overlay_file, pixels, s->width, s->height, 3, (size_t)s->width * 3, text, sizeof text))
+        return fail(EXIT_FAULT, "%s", text);
+    return EXIT_DONE;
+}
+
+int segment_outputs_finish(segment *s)
+{
+    char text[600];
+    int status = EXIT_DONE;
+    if (s->overlay_file)
+        status = write_overlay(s);
+    if (!status && s->cutout_file &&
+        media_write_png(s->cutout_file, s->cutout, s->width, s->height, 4, (size_t)s->width * 4, text, sizeof text))
+        status = fail(EXIT_FAULT, "%s", text);
+    if (!status && s->dump_file && dump_close(&s->dump, 1))
+        status = fail(EXIT_FAULT, "%s", s->dump.error);
+    return !status && s->json_file ? write_json(s) : status;
+}
+
+void segment_outputs_free(segment *s)
+{
+    if (s->dump.writer)
+        dump_close(&s->dump, 0);
+    free(s->mask);
+    free(s->cutout);
+    json_decref(s->objects);
+    media_picture_free(&s->picture);
+}

@@ -1,0 +1,104 @@
+/* Clocks, output names, JSON. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "output.h"
+
+double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+int output_check(const char *shown, const char *path, const char *input)
+{
+    struct stat out, in;
+    char folder[4096];
+    const char *slash;
+    if (!path || !strcmp(path, "-"))
+        return EXIT_DONE;
+    if (!stat(path, &out)) {
+        if (S_ISDIR(out.st_mode))
+            return fail(EXIT_FAULT, "%s %s: cannot be written: it is a folder", shown, path);
+        if (S_ISREG(out.st_mode) && input && strcmp(input, "-") && !stat(input, &in) && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino)
+            return fail(EXIT_USE, "%s %s: would replace the input", shown, path);
+        if (!S_ISREG(out.st_mode))
+            return EXIT_DONE;
+    }
+    slash = strrchr(path, '/');
+    if (slash && (size_t)(slash - path) >= sizeof folder)
+        return fail(EXIT_FAULT, "%s %.60s...: cannot be written: the name is too long", shown, path);
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (access(folder, W_OK | X_OK))
+        return fail(EXIT_FAULT, "%s %s: cannot be written: %s", shown, path, strerror(errno));
+    return EXIT_DONE;
+}
+
+/* Length of the UTF-8 character at `s`, or 0. */
+static size_t utf8_length(const unsigned char *s)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    unsigned code;
+    if (length < 2)
+        return length;
+    code = s[0] & (0xFFu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if (s[i] >> 6 != 2)
+            return 0;
+        code = code << 6 | (s[i] & 63u);
+    }
+    return code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000) ? 0 : length;
+}
+
+json_t *json_text(const char *text)
+{
+    char *clean = malloc(strlen(text) * 3 + 1), *to = clean;
+    json_t *json;
+    if (!clean)
+        return NULL;
+    while (*text) {
+        size_t length = utf8_length((const unsigned char *)text);
+        memcpy(to, length ? text : "\xEF\xBF\xBD", length ? length : 3);
+        to += length ? length : 3;
+        text += length ? length : 1;
+    }
+    *to = 0;
+    json = json_string(clean);
+    free(clean);
+    return json;
+}
+
+json_t *json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+int json_save(const json_t *json, const char *path, int compact)
+{
+    char error[600];
+    media_output output;
+    int failed;
+    if (!json)
+        return fail(EXIT_FAULT, "%s: out of memory", path);
+    if (media_output_open(&output, path, error, sizeof error))
+        return fail(EXIT_FAULT, "%s", error);
+    errno = 0;
+    failed = json_dumpf(json, output.file, JSON_REAL_PRECISION(9) | (compact ? JSON_COMPACT : JSON_INDENT(1))) != 0 ||
+             fputc('\n', output.file) == EOF;
+    if (failed)
+        explain(error, sizeof error, "%s: cannot be written: %s", output.label,
+                errno ? strerror(errno) : "out of memory");
+    if (media_output_close(&output, !failed, failed ? NULL : error, failed ? 0 : sizeof error) || failed)
+        return fail(EXIT_FAULT, "%s", error);
+    return EXIT_DONE;
+}
