@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Remakes the expected values of ../data/reference with the official code: see README.md for what each file holds.
 
-    python make_fixtures.py [--only small,resize,enlarge,large,trained] [--out DIR] [--models sam2.1_t,…]
+    python make_fixtures.py [--only small,resize,enlarge,large,trained] [--out DIR] [--sizes t,s,b+,l]
 """
 import argparse
 import json
@@ -18,7 +18,7 @@ from tensors import numbers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLAMP = 32.0
-MODELS = [f"{family}_{size}" for family in ("sam2", "sam2.1") for size in ("t", "s", "b+", "l")]
+SIZES = ("t", "s", "b+", "l")
 LARGE_SEEDS = (0, 3)
 
 # Where a case's mask_input comes from: the clamped first mask of the case "click", or pictures.logits.
@@ -74,7 +74,14 @@ SMALL = {
     ),
 }
 LARGE = dict(picture=(900, 600), cases=usual_cases((300, 220, 1), (640.25, 410.5, 0), (120, 90, 620.5, 480)))
-TRAINED = dict(picture=(640, 480), cases=usual_cases((192, 192, 1), (450.25, 320.5, 0), (352, 240, 544.5, 408)) | rare_cases(640, 480))
+# A click on the ring gives logits beyond the clamp, so that `previous` needs it.
+TRAINED = dict(
+    picture=(640, 480),
+    cases=usual_cases((520, 80, 1), (480.25, 120.5, 0), (412, 52, 548.5, 188))
+    | rare_cases(640, 480)
+    | {"disc": case([(192, 192, 1)]), "rectangle": case(box=(352, 240, 544, 408), multimask=False)}
+    | {"kept": case([(192, 192, 1)], multimask=False), "replaced": case([(300, 192, 1)], multimask=False)},
+)
 
 
 def versions():
@@ -129,8 +136,8 @@ def answer(recorder, name, c, click, keep):
     return out, dict(c, name=name, index=got["index"], stability=stability), got
 
 
-def make(path, recorder, picture, formula, setup, cases, keep, metadata):
-    """One file: the encoder's tensors for `picture`, and the decoder's for every case."""
+def collect(recorder, picture, formula, setup, cases, keep):
+    """The encoder's tensors for `picture`, the decoder's for every case; and the cases' facts."""
     out = {"picture": numbers(picture.shape[1], picture.shape[0], formula)} | setup
     for name, a in recorder.encode(picture).items():
         out |= keep(name, a)
@@ -144,8 +151,11 @@ def make(path, recorder, picture, formula, setup, cases, keep, metadata):
             assert np.array_equal(click, got["low_res_clamped"][:1])
         assert name != "kept" or got["index"] == [0]
         assert name != "replaced" or got["index"] != [0]
-    metadata = dict(metadata, made_by=json.dumps(versions()), cases=json.dumps(facts))
-    tensors.write(path, out, metadata)
+    return out, facts
+
+
+def write(path, arrays, facts, metadata):
+    tensors.write(path, arrays, dict(metadata, made_by=json.dumps(versions()), cases=json.dumps(facts)))
     print(f"{os.path.basename(path):32s} {os.path.getsize(path):9d} bytes", {f["name"]: (f["index"], round(f["stability"], 4)) for f in facts if not f["multimask"]}, flush=True)
 
 
@@ -157,39 +167,37 @@ def small(out):
         # Its presence is how a reader of weights tells SAM 2.1 from 2.0.
         if recorder.model.no_obj_embed_spatial is not None:
             setup["no_obj_embed_spatial"] = official.to_np(recorder.model.no_obj_embed_spatial)
-        make(os.path.join(out, name + ".safetensors"), recorder, pictures.pattern(*s["picture"]), 0, setup, s["cases"], complete, {"sam2.config": official.config_json(yaml)})
+        arrays, facts = collect(recorder, pictures.pattern(*s["picture"]), 0, setup, s["cases"], complete)
+        write(os.path.join(out, name + ".safetensors"), arrays, facts, {"sam2.config": official.config_json(yaml)})
 
 
-def large(out, models):
-    for model in models:
-        module = official.synth.build(model)
-        recorder = official.Recorder(module.eval())
-        for seed in LARGE_SEEDS:
-            official.synth.fill(module, seed)
-            path = os.path.join(out, f"{model}_seed{seed}.safetensors")
-            make(path, recorder, pictures.pattern(*LARGE["picture"]), 0, {"seed": numbers(seed)}, LARGE["cases"], tensors.sample, {"model": model})
+def large(out, sizes):
+    """For pictures SAM 2 and 2.1 are the same network, and weights by name are the same weights: one file serves both, checked here."""
+    picture = pictures.pattern(*LARGE["picture"])
+    for size in sizes:
+        found = {}
+        for family in ("sam2", "sam2.1"):
+            module = official.synth.build(f"{family}_{size}").eval()
+            recorder = official.Recorder(module)
+            for seed in LARGE_SEEDS:
+                official.synth.fill(module, seed)
+                arrays, facts = collect(recorder, picture, 0, {"seed": numbers(seed)}, LARGE["cases"], tensors.sample)
+                other = found.setdefault(seed, arrays)
+                assert all(np.array_equal(other[k], arrays[k]) for k in other)
+                if family == "sam2.1":
+                    write(os.path.join(out, f"full_{size}_seed{seed}.safetensors"), arrays, facts, {"models": f"sam2_{size} sam2.1_{size}"})
 
 
 def trained(out, weights):
     """The trained small model that the project ships, on a picture with things in it."""
-    _, metadata = read_metadata(weights)
-    yaml = os.path.join(out, "config.yaml")
-    with open(yaml, "w") as f:
-        json.dump({"model": json.loads(metadata["sam2.config"])}, f)
-    recorder = official.Recorder(official.load(yaml, weights=weights))
-    os.remove(yaml)
-    make(os.path.join(out, "trained.safetensors"), recorder, pictures.scene(*TRAINED["picture"]), 1, {}, TRAINED["cases"], tensors.sample, {})
-
-
-def read_metadata(path):
-    from safetensors import safe_open
-
-    with safe_open(path, "np") as f:
-        return None, f.metadata()
+    recorder = official.Recorder(official.load_with_config(weights))
+    arrays, facts = collect(recorder, pictures.scene(*TRAINED["picture"]), 1, {}, TRAINED["cases"], tensors.sample)
+    assert np.abs(arrays["click.low_res.samples"][0]).max() > CLAMP, "the mask that is fed back should need the clamp"
+    write(os.path.join(out, "trained.safetensors"), arrays, facts, {})
 
 
 # Width and height of the picture, side of the square.
-RESIZE = [(1, 1, 64), (1, 150, 64), (150, 1, 64), (7, 5, 64), (64, 64, 64), (65, 63, 64), (128, 128, 64), (100, 75, 64), (300, 20, 64), (33, 700, 32), (1000, 40, 32), (640, 480, 32)]
+RESIZE = [(1, 1, 32), (1, 150, 64), (150, 1, 32), (7, 5, 32), (64, 64, 64), (65, 63, 64), (128, 128, 64), (100, 75, 64), (300, 20, 32), (33, 700, 32), (1000, 40, 32), (640, 480, 32)]
 
 
 def resize(out):
@@ -203,7 +211,7 @@ def resize(out):
 
 
 # Side of the logits, width and height of the picture.
-ENLARGE = [(64, 150, 100), (64, 64, 64), (64, 37, 211), (64, 1, 1), (64, 1, 90), (40, 150, 101), (16, 199, 3), (256, 40, 30)]
+ENLARGE = [(64, 150, 100), (64, 64, 64), (64, 37, 211), (64, 1, 1), (64, 1, 90), (40, 75, 51), (16, 199, 3), (256, 40, 30)]
 ENLARGE_SAMPLED = [(256, 1800, 1200), (256, 901, 600), (256, 256, 256), (128, 3001, 77)]
 
 
@@ -225,7 +233,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--only", default="small,resize,enlarge,large,trained")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
-    ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
+    ap.add_argument("--sizes", default=",".join(SIZES), help="of the full-size models")
     ap.add_argument("--weights", default=os.path.join(HERE, "..", "..", "data", "sam2.1_hiera_micro.safetensors"), help="of the trained small model")
     ap.add_argument("--threads", type=int, default=1)
     args = ap.parse_args()
@@ -236,7 +244,7 @@ def main():
         small=lambda: small(args.out),
         resize=lambda: resize(args.out),
         enlarge=lambda: enlarge(args.out),
-        large=lambda: large(args.out, args.models.split(",")),
+        large=lambda: large(args.out, args.sizes.split(",")),
         trained=lambda: trained(args.out, args.weights),
     )
     for name in args.only.split(","):

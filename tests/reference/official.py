@@ -22,6 +22,20 @@ def load(model, size=None, seed=0, absent=False, weights=None):
     return module.eval()
 
 
+def load_with_config(weights):
+    """The model of a .safetensors file that carries its configuration under "sam2.config"."""
+    import tempfile
+
+    from safetensors import safe_open
+
+    with safe_open(weights, "np") as f:
+        config = json.loads(f.metadata()["sam2.config"])
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+        json.dump({"model": config}, f)
+        f.flush()
+        return load(f.name, weights=weights)
+
+
 def config_json(yaml):
     """The yaml's `model` node as the JSON text that travels with a file under "sam2.config"."""
     from omegaconf import OmegaConf
