@@ -1,7 +1,6 @@
 /* Public functions: version, models, contexts, files of weights. */
 #include "api/check.h"
-#include "model/config.h"
-#include "weights/weights.h"
+#include "api/open.h"
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -76,10 +75,9 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     return SAM2_OK;
 }
 
-static sam2_status build(const weights *w, const plan *p, sam2_model **out, sam2_error *error)
+static sam2_status build(const weights *w, const model_config *given, const plan *p, sam2_model **out, sam2_error *error)
 {
-    model_config config;
-    TRY(config_from_weights(w, &config, error));
+    model_config config = *given;
     if (p->image_size)
         TRY(config_set_image_size(&config, p->image_size, error));
     TRY(config_check(&config, w, &p->allocator, error));
@@ -99,9 +97,19 @@ static sam2_status build(const weights *w, const plan *p, sam2_model **out, sam2
 /* Builds from opened weights and closes them; errors are about the model then, so the file's name goes before them. */
 static sam2_status build_and_close(weights *w, const char *label, const plan *p, sam2_model **out, sam2_error *error)
 {
-    sam2_status status = build(w, p, out, error);
+    model_config config;
+    sam2_status status = config_from_weights(w, &config, error);
+    if (status == SAM2_OK)
+        status = build(w, &config, p, out, error);
     weights_close(w);
     return status == SAM2_OK ? status : error_prefix(error, status, label);
+}
+
+sam2_status open_weights(const weights *w, const model_config *config, const sam2_model_options *options, sam2_model **out, sam2_error *error)
+{
+    plan p;
+    TRY(resolve_options(options, &p, error));
+    return build(w, config, &p, out, error);
 }
 
 sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error)

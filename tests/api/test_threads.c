@@ -1,0 +1,157 @@
+/* Results do not depend on the number of threads, on the batch, or on what else uses the model. */
+#include "support/cmocka_all.h"
+#include "support/fixture.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OBJECTS 4
+
+/* What one run gives, to be compared bit for bit. */
+typedef struct outcome {
+    float *logits; /* [objects][masks][side][side] */
+    float scores[3 * OBJECTS];
+    size_t floats;
+} outcome;
+
+static const sam2_point clicks[] = {{60, 40, 1}, {110, 70, 0}, {20, 20, 1}};
+static const sam2_box box = {20, 15, 120, 80};
+
+/* Four objects with different numbers of points, one with a box. */
+static void make_prompts(sam2_prompt prompts[OBJECTS])
+{
+    for (int i = 0; i < OBJECTS; i++) {
+        prompts[i] = (sam2_prompt)SAM2_PROMPT_INIT;
+        prompts[i].points = clicks;
+        prompts[i].point_count = i < 3 ? i + 1 : 0;
+    }
+    prompts[3].box = &box;
+}
+
+static void copy_outcome(const sam2_result *r, outcome *out, int first)
+{
+    sam2_error error;
+    int masks = sam2_result_mask_count(r);
+    for (int o = 0; o < sam2_result_object_count(r); o++)
+        for (int m = 0; m < masks; m++) {
+            sam2_mask mask = SAM2_MASK_INIT;
+            need_ok(sam2_result_get_mask(r, o, m, &mask, &error), &error);
+            size_t one = (size_t)mask.low_res_size * (size_t)mask.low_res_size, slot = (size_t)((first + o) * masks + m);
+            if (!out->logits) {
+                out->floats = one * 3 * OBJECTS;
+                out->logits = calloc(out->floats, sizeof *out->logits);
+                assert_non_null(out->logits);
+            }
+            memcpy(out->logits + slot * one, mask.low_res_logits, one * sizeof(float));
+            out->scores[slot] = mask.score;
+        }
+}
+
+/* Encodes the fixture's picture and predicts, all objects in one call or one by one. */
+static outcome run(const sam2_model *model, const weights *fixture, bool one_by_one)
+{
+    sam2_error error;
+    sam2_context *context;
+    sam2_features *features;
+    sam2_result *result;
+    int width, height;
+    uint8_t *pixels = fixture_picture(fixture, &width, &height);
+    sam2_image image = {pixels, width, height, (ptrdiff_t)width * 3, SAM2_PIXEL_RGB};
+    sam2_prompt prompts[OBJECTS];
+    outcome out = {0};
+    make_prompts(prompts);
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    need_ok(sam2_result_create(model, &result, &error), &error);
+    need_ok(sam2_features_encode(context, &image, &features, &error), &error);
+    for (int i = 0; i < (one_by_one ? OBJECTS : 1); i++) {
+        need_ok(sam2_predict(context, features, prompts + i, one_by_one ? 1 : OBJECTS, NULL, result, &error), &error);
+        copy_outcome(result, &out, i);
+    }
+    sam2_result_destroy(result);
+    sam2_features_destroy(features);
+    sam2_context_destroy(context);
+    free(pixels);
+    return out;
+}
+
+static void same(const outcome *a, const outcome *b)
+{
+    assert_int_equal(a->floats, b->floats);
+    assert_memory_equal(a->logits, b->logits, a->floats * sizeof(float));
+    assert_memory_equal(a->scores, b->scores, sizeof a->scores);
+}
+
+static void same_bits_for_any_threads(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"small_2.0", "small_2.1"};
+    static const int threads[] = {1, 2, 3, 7};
+    for (size_t f = 0; f < 2; f++) {
+        weights *fixture = fixture_open(names[f]);
+        for (const char *const *isa = isas_here(); *isa; isa++) {
+            outcome first = {0};
+            for (size_t t = 0; t < 4; t++) {
+                sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+                options.isa = *isa;
+                options.threads = threads[t];
+                sam2_model *model = fixture_model(fixture, &options);
+                outcome out = run(model, fixture, false), single = run(model, fixture, true);
+                same(&out, &single);
+                if (t)
+                    same(&first, &out);
+                else
+                    first = out;
+                if (t)
+                    free(out.logits);
+                free(single.logits);
+                sam2_model_close(model);
+            }
+            free(first.logits);
+        }
+        weights_close(fixture);
+    }
+}
+
+typedef struct user {
+    const sam2_model *model;
+    const weights *fixture;
+    outcome out;
+} user;
+
+static void *use_model(void *argument)
+{
+    user *u = argument;
+    u->out = run(u->model, u->fixture, false);
+    return NULL;
+}
+
+static void one_model_many_callers(void **state)
+{
+    (void)state;
+    weights *fixture = fixture_open("small_2.0");
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.threads = 3;
+    sam2_model *model = fixture_model(fixture, &options);
+    outcome alone = run(model, fixture, false);
+    user users[4];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        users[i] = (user){model, fixture, {0}};
+        assert_int_equal(pthread_create(&threads[i], NULL, use_model, &users[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        same(&alone, &users[i].out);
+        free(users[i].out.logits);
+    }
+    free(alone.logits);
+    sam2_model_close(model);
+    weights_close(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(one_model_many_callers)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

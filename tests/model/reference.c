@@ -1,0 +1,264 @@
+#include "model/reference.h"
+
+#include "support/cmocka_all.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Limits on the relative root mean square error. Two float32 computations of these networks differ by about 1e-6; a wrong weight or formula by
+ * 1e-2 and more. Masks' logits, with stand-in weights, amplify what is before them. */
+typedef struct limit {
+    const char *name;
+    double relative;
+} limit;
+static const limit limits[] = {
+    {"input", 1e-6},     {"trunk_stage0", 5e-6}, {"trunk_stage1", 5e-6}, {"trunk_stage2", 5e-6}, {"trunk_stage3", 5e-6},
+    {"fpn0", 5e-6},      {"fpn1", 5e-6},         {"embedding", 5e-6},    {"sparse", 2e-6},       {"dense", 2e-6},
+    {"low_res", 2e-4},   {"iou", 2e-5},          {"object_score", 1e-5},
+};
+
+static double limit_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (strcmp(limits[i].name, name) == 0)
+            return limits[i].relative;
+    fail_msg("no limit for %s", name);
+    return 0.0;
+}
+
+typedef struct checker {
+    const weights *fixture;
+    const char *prefix; /* the case, or NULL for the encoder */
+    int compared;
+    float *click; /* logits of the case "click": the mask prompt of others */
+    bool own_prompt; /* the mask prompt is such a result of our own, as far from the official one as low_res may be */
+} checker;
+
+/* Where the mask prompt is a result of our own, its difference to the official one (up to the limit of low_res) is amplified once more. */
+#define OWN_PROMPT_FACTOR 25.0
+
+static double limit_here(const checker *c, const char *name)
+{
+    if (!c->own_prompt)
+        return limit_of(name);
+    return OWN_PROMPT_FACTOR * limit_of(strcmp(name, "dense") == 0 ? "low_res" : name);
+}
+
+static void check_values(const checker *c, const char *name, const char *what, const float *expected, const float *got, size_t count)
+{
+    double error = relative_rms(expected, got, count), most = limit_here(c, name);
+    if (!(error <= most))
+        fail_msg("%s.%s (%s): relative error %.3g, limit %.3g", c->prefix ? c->prefix : "", name, what, error, most);
+}
+
+/* A large tensor is known by samples and sums of each of its `rows` rows. */
+static void check_samples(const checker *c, const char *name, const float *data, size_t count)
+{
+    char key[64];
+    size_t sampled, summed;
+    snprintf(key, sizeof key, "%s.samples", name);
+    float *samples = fixture_need(c->fixture, c->prefix, key, &sampled);
+    snprintf(key, sizeof key, "%s.sums", name);
+    float *sums = fixture_need(c->fixture, c->prefix, key, &summed);
+    size_t rows = sampled / 512, row = count / rows;
+    assert_int_equal(count % rows, 0);
+    assert_int_equal(summed, rows * 4);
+    for (size_t r = 0; r < rows; r++) {
+        float got[512];
+        double sum = 0.0, square = 0.0;
+        for (size_t i = 0; i < 512; i++)
+            got[i] = data[r * row + sample_index(i, row)];
+        check_values(c, name, "samples", samples + 512 * r, got, 512);
+        for (size_t i = 0; i < row; i++) {
+            sum += data[r * row + i];
+            square += (double)data[r * row + i] * data[r * row + i];
+        }
+        const float *s = sums + 4 * r;
+        double expected_sum = (double)s[0] + s[1], expected_square = (double)s[2] + s[3], most = limit_here(c, name);
+        /* An error of relative RMS e moves the sum by at most e * sqrt(n * squares), the squares by 2 e of themselves. */
+        if (fabs(sum - expected_sum) > most * sqrt((double)row * expected_square) || fabs(square - expected_square) > 2.1 * most * expected_square)
+            fail_msg("%s.%s: sums %.9g %.9g, expected %.9g %.9g", c->prefix ? c->prefix : "", name, sum, square, expected_sum, expected_square);
+    }
+    free(samples);
+    free(sums);
+}
+
+static void observe(void *user, const char *name, const float *data, const int64_t *shape, int dims)
+{
+    checker *c = user;
+    size_t count = 1, expected_count = 0;
+    for (int i = 0; i < dims; i++)
+        count *= (size_t)shape[i];
+    if (c->prefix && strcmp(c->prefix, "click") == 0 && strcmp(name, "low_res") == 0) {
+        size_t one = (size_t)(shape[1] * shape[2]);
+        c->click = malloc(one * sizeof *c->click);
+        assert_non_null(c->click);
+        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped */
+            c->click[i] = data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
+    }
+    float *expected = fixture_get(c->fixture, c->prefix, name, &expected_count);
+    char key[64];
+    snprintf(key, sizeof key, "%s.shape", name);
+    float *sampled_shape = expected ? NULL : fixture_get(c->fixture, c->prefix, key, NULL);
+    if (expected) {
+        assert_int_equal(count, expected_count);
+        check_values(c, name, "all", expected, data, count);
+        c->compared++;
+    } else if (sampled_shape) {
+        for (int i = 0; i < dims; i++)
+            assert_int_equal(shape[i], (int64_t)sampled_shape[i]);
+        check_samples(c, name, data, count);
+        c->compared++;
+    } else if (count && strcmp(name, "dense") != 0) /* without a mask prompt it is a constant */
+        fail_msg("the fixture lacks %s of %s", name, c->prefix ? c->prefix : "the encoder");
+    free(expected);
+    free(sampled_shape);
+}
+
+static int bit(const float *packed, size_t i)
+{
+    return (int)packed[i / 8] >> (7 - i % 8) & 1;
+}
+
+/* Masks of the picture's size: complete packed bits, or areas and sampled pixels. */
+static void check_masks(const checker *c, const sam2_result *result, size_t pixels, int width)
+{
+    sam2_error error;
+    uint8_t *bytes = malloc(pixels);
+    size_t packed_count;
+    float *packed = fixture_get(c->fixture, c->prefix, "masks", &packed_count), *areas = NULL, *samples = NULL;
+    assert_non_null(bytes);
+    if (!packed) {
+        areas = fixture_need(c->fixture, c->prefix, "masks.area", NULL);
+        samples = fixture_need(c->fixture, c->prefix, "masks.samples", NULL);
+    }
+    for (int m = 0; m < sam2_result_mask_count(result); m++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        need_ok(sam2_result_get_mask(result, 0, m, &mask, &error), &error);
+        need_ok(sam2_mask_to_bytes(&mask, 1, bytes, width, &error), &error);
+        if (packed) {
+            const float *p = packed + (size_t)m * ((pixels + 7) / 8);
+            size_t both = 0, either = 0;
+            for (size_t i = 0; i < pixels; i++) {
+                both += bytes[i] && bit(p, i);
+                either += bytes[i] || bit(p, i);
+            }
+            if (either && (double)both < 0.9995 * (double)either)
+                fail_msg("%s: mask %d has IoU %.5f", c->prefix, m, (double)both / (double)either);
+        } else {
+            int64_t area = 0;
+            size_t differing = 0;
+            for (size_t i = 0; i < pixels; i++)
+                area += bytes[i];
+            for (size_t i = 0; i < 4096; i++)
+                differing += bytes[sample_index(i, pixels)] != bit(samples + 512 * m, i);
+            double factor = c->own_prompt ? OWN_PROMPT_FACTOR : 1.0;
+            if (fabs((double)area - (double)areas[m]) > factor * (2.5e-4 * (double)areas[m] + 2.0) || (double)differing > factor * 2.0)
+                fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m, (long long)area,
+                         (double)areas[m], differing);
+        }
+    }
+    free(packed);
+    free(areas);
+    free(samples);
+    free(bytes);
+}
+
+static void run_case(sam2_context *context, const sam2_features *features, sam2_result *result, checker *c, int width, int height, int side)
+{
+    sam2_error error;
+    sam2_prompt prompt = SAM2_PROMPT_INIT;
+    sam2_predict_options options = SAM2_PREDICT_OPTIONS_INIT;
+    sam2_point points[8];
+    sam2_box box;
+    size_t n = 0, count;
+    float *given = fixture_get(c->fixture, c->prefix, "points", &n), *corners = fixture_get(c->fixture, c->prefix, "box", NULL);
+    float *multimask = fixture_need(c->fixture, c->prefix, "multimask", NULL), *kind = fixture_get(c->fixture, c->prefix, "mask_kind", NULL);
+    float *index = fixture_need(c->fixture, c->prefix, "index", &count), *made = NULL;
+    assert_true(n / 3 <= 8);
+    for (size_t i = 0; i < n / 3; i++)
+        points[i] = (sam2_point){given[3 * i], given[3 * i + 1], (int)given[3 * i + 2]};
+    prompt.points = points;
+    prompt.point_count = (int)(n / 3);
+    if (corners) {
+        box = (sam2_box){corners[0], corners[1], corners[2], corners[3]};
+        prompt.box = &box;
+    }
+    c->own_prompt = false;
+    if (kind && kind[0] == 1.0f) {
+        made = fixture_get(c->fixture, "previous", "mask_input", NULL);
+        c->own_prompt = made == NULL;
+        assert_non_null(c->click);
+        prompt.low_res_logits = made ? made : c->click;
+    } else if (kind)
+        prompt.low_res_logits = made = made_logits(side);
+    options.multimask = multimask[0] != 0.0f;
+    options.best_first = 0;
+    c->compared = 0;
+    need_ok(sam2_predict(context, features, &prompt, 1, &options, result, &error), &error);
+    assert_true(c->compared >= 3);
+    assert_int_equal(sam2_result_mask_count(result), count);
+    for (int i = 0; i < (int)count; i++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        need_ok(sam2_result_get_mask(result, 0, i, &mask, &error), &error);
+        assert_int_equal(mask.index, (int)index[i]);
+    }
+    check_masks(c, result, (size_t)width * (size_t)height, width);
+    free(given);
+    free(corners);
+    free(multimask);
+    free(kind);
+    free(index);
+    free(made);
+}
+
+/* Case names, in the fixture's order: what stands before ".multimask". */
+static int next_case(const weights *w, size_t *at, char *name, size_t capacity)
+{
+    for (; *at < weights_count(w); (*at)++) {
+        const char *full = weights_at(w, *at)->name, *dot = strrchr(full, '.');
+        if (dot && strcmp(dot, ".multimask") == 0 && (size_t)(dot - full) < capacity) {
+            memcpy(name, full, (size_t)(dot - full));
+            name[dot - full] = '\0';
+            (*at)++;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int hold_to_fixture(const sam2_model *model, const weights *fixture)
+{
+    sam2_error error;
+    sam2_context *context;
+    sam2_features *features;
+    sam2_result *result;
+    sam2_model_info info = SAM2_MODEL_INFO_INIT;
+    int width, height, cases = 0;
+    uint8_t *pixels = fixture_picture(fixture, &width, &height);
+    sam2_image image = {pixels, width, height, (ptrdiff_t)width * 3, SAM2_PIXEL_RGB};
+    checker c = {.fixture = fixture};
+    need_ok(sam2_model_get_info(model, &info, &error), &error);
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    need_ok(sam2_result_create(model, &result, &error), &error);
+    need_ok(sam2_context_set_observer(context, observe, &c, &error), &error);
+    need_ok(sam2_features_encode(context, &image, &features, &error), &error);
+    assert_int_equal(c.compared, 8); /* input, four stages, two levels, embedding */
+    char name[48];
+    /* The case whose logits others take comes first, whatever the file's order. */
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t at = 0; next_case(fixture, &at, name, sizeof name);)
+            if ((strcmp(name, "click") == 0) == (pass == 0)) {
+                c.prefix = name;
+                run_case(context, features, result, &c, width, height, info.low_res_size);
+                cases++;
+            }
+    free(c.click);
+    free(pixels);
+    sam2_result_destroy(result);
+    sam2_features_destroy(features);
+    sam2_context_destroy(context);
+    return cases;
+}

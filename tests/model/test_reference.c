@@ -1,0 +1,79 @@
+/* The model against the official code. Arguments: `small` (two small configurations, complete tensors, on every instruction set), `trained` (the model the project carries),
+ * or MODEL SEED (an official size with stand-in weights, samples). */
+#include "model/reference.h"
+#include "support/cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *argument_model, *argument_seed;
+
+static void hold_small(const char *name)
+{
+    weights *fixture = fixture_open(name);
+    for (const char *const *isa = isas_here(); *isa; isa++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+            options.isa = *isa;
+            options.threads = threads;
+            sam2_model *model = fixture_model(fixture, &options);
+            assert_int_equal(hold_to_fixture(model, fixture), 16);
+            sam2_model_close(model);
+        }
+    weights_close(fixture);
+}
+
+static void small_2_0(void **state)
+{
+    (void)state;
+    hold_small("small_2.0");
+}
+
+static void small_2_1(void **state)
+{
+    (void)state;
+    hold_small("small_2.1");
+}
+
+static void trained(void **state)
+{
+    (void)state;
+    sam2_error error;
+    sam2_model *model;
+    weights *fixture = fixture_open("trained");
+    need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", NULL, &model, &error), &error);
+    assert_int_equal(hold_to_fixture(model, fixture), 18);
+    sam2_model_close(model);
+    weights_close(fixture);
+}
+
+static void official_size(void **state)
+{
+    (void)state;
+    char name[64];
+    snprintf(name, sizeof name, "%s_seed%s", argument_model, argument_seed);
+    weights *fixture = fixture_open(name);
+    sam2_model *model = synthetic_model(argument_model, (uint64_t)atoi(argument_seed), NULL);
+    assert_int_equal(hold_to_fixture(model, fixture), 9);
+    sam2_model_close(model);
+    weights_close(fixture);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest small_tests[] = {cmocka_unit_test(small_2_0), cmocka_unit_test(small_2_1)};
+    const struct CMUnitTest trained_tests[] = {cmocka_unit_test(trained)};
+    const struct CMUnitTest size_tests[] = {cmocka_unit_test(official_size)};
+    if (argc == 2 && strcmp(argv[1], "small") == 0)
+        return cmocka_run_group_tests(small_tests, NULL, NULL);
+    if (argc == 2 && strcmp(argv[1], "trained") == 0)
+        return cmocka_run_group_tests(trained_tests, NULL, NULL);
+    if (argc == 3) {
+        argument_model = argv[1];
+        argument_seed = argv[2];
+        return cmocka_run_group_tests(size_tests, NULL, NULL);
+    }
+    fprintf(stderr, "usage: test_reference small | trained | MODEL SEED\n");
+    return 2;
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Builds and runs the tests. `release` runs the release build's; `all` adds a build with AddressSanitizer and UndefinedBehaviorSanitizer, one with
+# ThreadSanitizer for the threaded tests, and one by clang where it is installed. The last line counts test programs: N passed, N failed.
+set -u
+cd "$(dirname "$0")/.."
+what=${1:-all}
+passed=0
+failed=0
+
+# build NAME PRESET [cmake options]; then run its tests, those matching $filter if set.
+run() {
+    name=$1
+    preset=$2
+    shift 2
+    echo "== $name"
+    if ! { cmake --preset "$preset" -G Ninja "$@" >"build/$name.log" 2>&1 && ninja -C "build/$preset" >>"build/$name.log" 2>&1; }; then
+        tail -n 40 "build/$name.log"
+        echo "== $name: the build failed"
+        failed=$((failed + 1))
+        return
+    fi
+    ctest --test-dir "build/$preset" --output-on-failure --timeout 900 ${filter:+-R "$filter"} >"build/$name.ctest" 2>&1
+    grep -E '^ *[0-9]+/[0-9]+ Test|tests passed|Failed|\*\*\*' "build/$name.ctest" || true
+    grep -q 'tests failed out of 0' "build/$name.ctest" && { echo "== $name: no tests"; failed=$((failed + 1)); }
+    n=$(grep -cE '^ *[0-9]+/[0-9]+ Test +#[0-9]+:.* Passed' "build/$name.ctest")
+    f=$(grep -cE '^ *[0-9]+/[0-9]+ Test +#[0-9]+:.*\*\*\*' "build/$name.ctest")
+    [ "$f" = 0 ] || cat "build/$name.ctest"
+    passed=$((passed + n))
+    failed=$((failed + f))
+}
+
+mkdir -p build
+filter=
+run release release -DSAM2_WERROR=ON
+if [ "$what" = all ]; then
+    ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 run asan asan
+    filter='threads|pool'
+    run tsan tsan
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
