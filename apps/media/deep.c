@@ -7,7 +7,8 @@
 
 int media_deep_start(media_deep *deep, const media_reader *reader, media_picture *out)
 {
-    *deep = (media_deep){.out = out, .least = 65535, .low = reader->options.stretch_low, .high = reader->options.stretch_high};
+    *deep = (media_deep){
+        .out = out, .least = 65535, .low = reader->options.stretch_low, .high = reader->options.stretch_high};
     if (deep->high > 0) {
         deep->samples = calloc((size_t)out->width * (size_t)out->height, 3 * sizeof *deep->samples);
         if (!deep->samples)
@@ -31,7 +32,8 @@ void media_deep_row(media_deep *deep, int y, int x, int count, const uint16_t *r
     deep->least = least;
 }
 
-/* The value at a percentile of a histogram, by linear interpolation between the sorted samples, as numpy.percentile does. */
+/* The value at a percentile of a histogram, by linear interpolation between the sorted samples, as numpy.percentile
+ * does. */
 static double percentile(const uint64_t *count, uint64_t total, double percent)
 {
     double rank = percent / 100 * (double)(total - 1);
@@ -70,8 +72,8 @@ static int stretch(media_deep *deep, const media_reader *reader)
     free(count);
     free(table);
     if (!(to > from))
-        snprintf(deep->out->notice, sizeof deep->out->notice, "nothing to stretch: both percentiles of the 16-bit picture are %g",
-                 from);
+        snprintf(deep->out->notice, sizeof deep->out->notice,
+                 "nothing to stretch: both percentiles of the 16-bit picture are %g", from);
     return 0;
 }
 
@@ -81,8 +83,8 @@ int media_deep_finish(media_deep *deep, const media_reader *reader)
         return stretch(deep, reader);
     if (deep->greatest < 32768 && deep->greatest > 0) /* less than half of the range */
         snprintf(deep->out->notice, sizeof deep->out->notice,
-                 "16-bit picture uses only %u to %u of 65535; --stretch minmax makes it brighter", (unsigned)deep->least,
-                 (unsigned)deep->greatest);
+                 "16-bit picture uses only %u to %u of 65535; --stretch minmax makes it brighter",
+                 (unsigned)deep->least, (unsigned)deep->greatest);
     return 0;
 }
 

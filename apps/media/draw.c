@@ -52,20 +52,21 @@ media_colour media_palette(int index)
     return (media_colour){(uint8_t)lrint(part[0]), (uint8_t)lrint(part[1]), (uint8_t)lrint(part[2])};
 }
 
-/* The contour: the mask is smoothed a little, the line where the smoothed field is one half is followed with parts of a pixel, and drawn
- * as a line of the given width. Straight slanted edges come out straight, not as stairs. */
+/* The contour: the mask is smoothed a little, the line where the smoothed field is one half is followed with parts of a
+ * pixel, and drawn as a line of the given width. Straight slanted edges come out straight, not as stairs. */
 typedef struct outline {
     const uint8_t *mask;
-    int width, height;         /* of the mask */
-    int x0, y0, x1, y1;        /* the part that is drawn, [x0, x1) x [y0, y1) */
-    float half;                /* half of the line's width */
-    uint8_t *cover;            /* how much of each pixel of that part the line covers */
-    uint8_t *sums;             /* the last five rows, smoothed along the row, 0 to 16 */
-    int16_t *field[2];         /* the last two rows of the smoothed field, 0 to 256 */
+    int width, height;  /* of the mask */
+    int x0, y0, x1, y1; /* the part that is drawn, [x0, x1) x [y0, y1) */
+    float half;         /* half of the line's width */
+    uint8_t *cover;     /* how much of each pixel of that part the line covers */
+    uint8_t *sums;      /* the last five rows, smoothed along the row, 0 to 16 */
+    int16_t *field[2];  /* the last two rows of the smoothed field, 0 to 256 */
 } outline;
 
 #define LEVEL 128
-#define MARGIN 13 /* how far a pixel of the mask stays off the level: the line never crosses one, however thin the mask is */
+#define MARGIN                                                                                                         \
+    13 /* how far a pixel of the mask stays off the level: the line never crosses one, however thin the mask is */
 
 static void smooth_row(const outline *o, int y, uint8_t *sums)
 {
@@ -236,8 +237,9 @@ static int nearest(float v, int limit)
 void media_draw_point(uint8_t *rgb, int width, int height, float x, float y, int label, int radius)
 {
     const media_colour white = {255, 255, 255}, dark = {20, 20, 20};
-    const media_colour fill = label == 1 ? (media_colour){22, 176, 62} : label == 0 ? (media_colour){226, 42, 42}
-                                                                                    : (media_colour){60, 110, 230};
+    const media_colour fill = label == 1   ? (media_colour){22, 176, 62}
+                              : label == 0 ? (media_colour){226, 42, 42}
+                                           : (media_colour){60, 110, 230};
     if (width < 1 || height < 1 || radius < 1 || !isfinite(x) || !isfinite(y))
         return;
     radius = radius > 4096 ? 4096 : radius;
@@ -251,13 +253,15 @@ void media_draw_point(uint8_t *rgb, int width, int height, float x, float y, int
         for (int px = left; px <= right; px++) {
             uint8_t *pixel = rgb + ((size_t)py * (size_t)width + (size_t)px) * 3;
             float dx = fabsf((float)px - x), dy = fabsf((float)py - y), d = sqrtf(dx * dx + dy * dy);
-            /* A dark edge, so that the white rim shows on white; then the rim, the disc, and for the colour-blind a plus or minus. */
+            /* A dark edge, so that the white rim shows on white; then the rim, the disc, and for the colour-blind a
+             * plus or minus. */
             blend(pixel, dark, 0.6f * unit(r + 1.5f - d));
             blend(pixel, white, unit(r + 0.5f - d));
             blend(pixel, fill, unit(r - rim + 0.5f - d));
             if (radius < 5)
                 continue;
-            float flat = unit(arm + 0.5f - dx) * unit(thick + 0.5f - dy), upright = unit(thick + 0.5f - dx) * unit(arm + 0.5f - dy);
+            float flat = unit(arm + 0.5f - dx) * unit(thick + 0.5f - dy),
+                  upright = unit(thick + 0.5f - dx) * unit(arm + 0.5f - dy);
             if (label == 1)
                 blend(pixel, white, fmaxf(flat, upright));
             else if (label == 0)
@@ -288,7 +292,8 @@ void media_draw_box(uint8_t *rgb, int width, int height, float x0, float y0, flo
     int left = nearest(fminf(x0, x1), side), right = nearest(fmaxf(x0, x1), side);
     int top = nearest(fminf(y0, y1), side), bottom = nearest(fmaxf(y0, y1), side);
     int out = line_width / 2, in = line_width - out;
-    int upper = top + in < bottom - in + 1 ? top + in : bottom - in + 1, lower = bottom - in + 1 > upper ? bottom - in + 1 : upper;
+    int upper = top + in < bottom - in + 1 ? top + in : bottom - in + 1,
+        lower = bottom - in + 1 > upper ? bottom - in + 1 : upper;
     fill_rectangle(rgb, width, height, left - out, top - out, right + out + 1, top + in, colour);
     fill_rectangle(rgb, width, height, left - out, bottom - in + 1, right + out + 1, bottom + out + 1, colour);
     fill_rectangle(rgb, width, height, left - out, upper, left + in, lower, colour);

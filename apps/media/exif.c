@@ -63,8 +63,8 @@ int media_exif_orientation(const uint8_t *block, size_t size)
     uint8_t header[65536 + 6];
     if (size < 8)
         return 1;
-    /* libexif wants the six bytes before the block that JPEG has and other formats leave out. No block in a JPEG is larger, and the
-     * first directory comes first in all others too. */
+    /* libexif wants the six bytes before the block that JPEG has and other formats leave out. No block in a JPEG is
+     * larger, and the first directory comes first in all others too. */
     if (memcmp(block, "Exif\0", 5)) {
         size_t part = size > sizeof header - 6 ? sizeof header - 6 : size;
         memcpy(header, "Exif\0\0", 6);

@@ -32,13 +32,15 @@ int media_check_size(const media_reader *reader, uint64_t width, uint64_t height
 /* Checks the size, then allocates the pixels of `out` and sets its width, height and format. */
 int media_start(const media_reader *reader, media_picture *out, const char *format, uint64_t width, uint64_t height);
 
-/* The formats: pixels as stored, and the orientation that the file asks for. On failure whatever is in `out` is the caller's to free. */
+/* The formats: pixels as stored, and the orientation that the file asks for. On failure whatever is in `out` is the
+ * caller's to free. */
 int media_read_jpeg(const media_reader *reader, media_picture *out);
 int media_read_png(const media_reader *reader, media_picture *out);
 int media_read_webp(const media_reader *reader, media_picture *out);
 int media_read_tiff(const media_reader *reader, media_picture *out);
 
-/* The orientation in an EXIF block (a TIFF structure, with or without "Exif\0\0" before it), 1 when there is none that is valid. */
+/* The orientation in an EXIF block (a TIFF structure, with or without "Exif\0\0" before it), 1 when there is none that
+ * is valid. */
 int media_exif_orientation(const uint8_t *block, size_t size);
 /* The same without libexif: the only way where that library is missing, and compared with it by the tests. */
 int media_exif_orientation_plain(const uint8_t *block, size_t size);
@@ -46,8 +48,8 @@ int media_exif_orientation_plain(const uint8_t *block, size_t size);
 /* Turns the pixels upright; the stored picture is released. */
 int media_orient(const media_reader *reader, media_picture *picture, int orientation);
 
-/* 16-bit data on their way to 8 bits. Rows of interleaved samples go in through media_deep_row in any order; media_deep_finish sets the
- * pixels and the notice. Without a stretch nothing but the pixels is held in memory. */
+/* 16-bit data on their way to 8 bits. Rows of interleaved samples go in through media_deep_row in any order;
+ * media_deep_finish sets the pixels and the notice. Without a stretch nothing but the pixels is held in memory. */
 typedef struct media_deep {
     media_picture *out;
     uint16_t *samples; /* [height][width][3], only for a stretch */
@@ -55,7 +57,8 @@ typedef struct media_deep {
     double low, high;
 } media_deep;
 int media_deep_start(media_deep *deep, const media_reader *reader, media_picture *out);
-void media_deep_row(media_deep *deep, int y, int x, int count, const uint16_t *rgb); /* count pixels of three samples from (x, y) */
+void media_deep_row(media_deep *deep, int y, int x, int count,
+                    const uint16_t *rgb); /* count pixels of three samples from (x, y) */
 int media_deep_finish(media_deep *deep, const media_reader *reader);
 void media_deep_free(media_deep *deep);
 

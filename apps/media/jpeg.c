@@ -1,4 +1,5 @@
-/* JPEG by libjpeg-turbo: its defaults (accurate integer transform, smooth chroma upsampling) give the pixels that Pillow gives. */
+/* JPEG by libjpeg-turbo: its defaults (accurate integer transform, smooth chroma upsampling) give the pixels that
+ * Pillow gives. */
 #include "internal.h"
 
 #include <setjmp.h>
@@ -31,7 +32,10 @@ static _Noreturn void leave(j_common_ptr jpeg)
 static _Noreturn void fail_exit(j_common_ptr jpeg)
 {
     jpeg_state *state = jpeg->client_data;
-    jpeg->err->format_message(jpeg, state->text);
+    if (jpeg->err->msg_code == JERR_OUT_OF_MEMORY)
+        snprintf(state->text, sizeof state->text, "out of memory");
+    else
+        jpeg->err->format_message(jpeg, state->text);
     leave(jpeg);
 }
 
@@ -42,7 +46,8 @@ static _Noreturn void truncated(j_common_ptr jpeg)
     leave(jpeg);
 }
 
-/* libjpeg calls damage a warning and goes on with grey blocks; here it is an error, except for what leaves every pixel intact. */
+/* libjpeg calls damage a warning and goes on with grey blocks; here it is an error, except for what leaves every pixel
+ * intact. */
 static void on_message(j_common_ptr jpeg, int level)
 {
     jpeg_state *state = jpeg->client_data;
@@ -114,7 +119,8 @@ static int orientation_of(const struct jpeg_decompress_struct *jpeg)
     return 1;
 }
 
-/* Four inks to RGB. Files with four colours hold them inverted, as Adobe's programs do, so a sample here is paper left free of ink. */
+/* Four inks to RGB. Files with four colours hold them inverted, as Adobe's programs do, so a sample here is paper left
+ * free of ink. */
 static void row_from_cmyk(uint8_t *rgb, const uint8_t *cmyk, int width)
 {
     for (int x = 0; x < width; x++, rgb += 3, cmyk += 4) {
@@ -190,7 +196,7 @@ int media_read_jpeg(const media_reader *reader, media_picture *out)
     state->progress.progress_monitor = on_progress;
     state->jpeg.client_data = state;
     if (setjmp(state->escape)) {
-        status = media_fail(reader, "damaged JPEG: %s", state->text);
+        status = media_fail(reader, "the JPEG cannot be read: %s", state->text);
     } else {
         jpeg_create_decompress(&state->jpeg);
         state->jpeg.src = &state->source;

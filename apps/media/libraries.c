@@ -28,7 +28,8 @@ void media_libraries(char *out, size_t size)
                         png_get_libpng_ver(NULL));
 #ifdef HAVE_WEBP
     int webp = WebPGetDecoderVersion();
-    used += snprintf(text + used, sizeof text - (size_t)used, ", libwebp %d.%d.%d", webp >> 16, webp >> 8 & 255, webp & 255);
+    used += snprintf(text + used, sizeof text - (size_t)used, ", libwebp %d.%d.%d", webp >> 16, webp >> 8 & 255,
+                     webp & 255);
 #endif
 #ifdef HAVE_TIFF
     /* "LIBTIFF, Version 4.5.0", then lines of copyright */

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the pixel at (0, 0) of the upright picture lies in the stored one, and how far one step right and one step down go there. */
+/* Where the pixel at (0, 0) of the upright picture lies in the stored one, and how far one step right and one step down
+ * go there. */
 typedef struct walk {
     ptrdiff_t start, right, down; /* in pixels */
 } walk;

@@ -132,7 +132,7 @@ static int decode(png_state *state)
     png_set_chunk_malloc_max(png, 64000000);
     /* Colour profiles, text and the like are of no use here, and are where damaged files hide the most. */
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep)"eXIf", 1);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
     png_read_info(png, state->info);
     if (media_start(state->reader, state->out, "PNG", png_get_image_width(png, state->info),
                     png_get_image_height(png, state->info)))
@@ -167,7 +167,7 @@ int media_read_png(const media_reader *reader, media_picture *out)
         status = 0;
         snprintf(out->notice, sizeof out->notice, "the PNG is damaged behind its pixels: %s", state->text);
     } else {
-        status = media_fail(reader, "damaged PNG: %s", state->text);
+        status = media_fail(reader, "the PNG cannot be read: %s", state->text);
     }
     if (!status)
         find_orientation(state, state->end);

@@ -76,7 +76,8 @@ static int check_options(const media_reader *reader)
     if (o->stretch_low == 0 && o->stretch_high == 0)
         return 0;
     if (!(o->stretch_low >= 0 && o->stretch_high <= 100 && o->stretch_low < o->stretch_high))
-        return media_fail(reader, "stretch from percentile %g to %g: both must lie in 0 to 100, the first below the second",
+        return media_fail(reader,
+                          "stretch from percentile %g to %g: both must lie in 0 to 100, the first below the second",
                           o->stretch_low, o->stretch_high);
     return 0;
 }
@@ -95,8 +96,8 @@ static int decode(media_reader *reader, media_picture *out)
     return status;
 }
 
-int media_read_memory(const void *bytes, size_t size, const char *label, const media_options *options, media_picture *out,
-                      char *error, size_t error_size)
+int media_read_memory(const void *bytes, size_t size, const char *label, const media_options *options,
+                      media_picture *out, char *error, size_t error_size)
 {
     media_reader reader = {.bytes = bytes, .size = size, .label = label, .error = error, .error_size = error_size};
     memset(out, 0, sizeof *out);
@@ -114,7 +115,8 @@ int media_read_memory(const void *bytes, size_t size, const char *label, const m
     return 0;
 }
 
-/* All bytes of a stream. What is no picture is refused after its first bytes, so that an endless pipe or a film is not read to its end. */
+/* All bytes of a stream. What is no picture is refused after its first bytes, so that an endless pipe or a film is not
+ * read to its end. */
 static int slurp(const media_reader *reader, FILE *file, uint64_t expected, uint8_t **bytes, size_t *size)
 {
     size_t capacity = expected && expected < MEDIA_MAX_BYTES ? (size_t)expected + 1 : SNIFF_BYTES;

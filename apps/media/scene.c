@@ -1,5 +1,6 @@
-/* Made pictures. Only additions, multiplications, divisions and comparisons of doubles, each rounded as IEEE 754 says, so that the
- * bytes are the same everywhere: no functions of the mathematics library, and no fused operations (the build turns them off). */
+/* Made pictures. Only additions, multiplications, divisions and comparisons of doubles, each rounded as IEEE 754 says,
+ * so that the bytes are the same everywhere: no functions of the mathematics library, and no fused operations (the
+ * build turns them off). */
 #include "scene.h"
 
 #include <string.h>
@@ -10,10 +11,10 @@ typedef enum kind { ELLIPSE, RECTANGLE, CAPSULE, POLYGON, STAR, KINDS } kind;
 
 typedef struct shape {
     kind kind;
-    double x, y, radius;       /* the circle around it, in pixels */
-    double c, s;               /* its turn */
-    double narrow;             /* the short half axis over the radius */
-    double round;              /* of a rectangle's corners, over the radius */
+    double x, y, radius; /* the circle around it, in pixels */
+    double c, s;         /* its turn */
+    double narrow;       /* the short half axis over the radius */
+    double round;        /* of a rectangle's corners, over the radius */
     int corners;
     double corner[MOST_CORNERS][2]; /* in the unit circle */
     double colour[3], shade[2];     /* brightness changes along this direction, over the radius */
@@ -72,10 +73,14 @@ static void hue_to_rgb(double hue, double saturation, double value, double rgb[3
 /* The corners of a regular polygon, or of a star whose inner corners lie at `inner` of the radius. */
 static void make_corners(shape *p, int around, double inner)
 {
-    static const double turn[][2] = {{0.30901699437494745, 0.9510565162951535}, {0.5, 0.8660254037844386},
-                                     {0.6234898018587336, 0.7818314824680298},  {0.7071067811865476, 0.7071067811865476},
-                                     {0, 0},                                    {0.8090169943749475, 0.5877852522924731},
-                                     {0, 0},                                    {0.8660254037844386, 0.5}};
+    static const double turn[][2] = {{0.30901699437494745, 0.9510565162951535},
+                                     {0.5, 0.8660254037844386},
+                                     {0.6234898018587336, 0.7818314824680298},
+                                     {0.7071067811865476, 0.7071067811865476},
+                                     {0, 0},
+                                     {0.8090169943749475, 0.5877852522924731},
+                                     {0, 0},
+                                     {0.8660254037844386, 0.5}};
     double c = 1, s = 0, tc = turn[around - 5][0], ts = turn[around - 5][1];
     p->corners = around;
     for (int i = 0; i < around; i++) {
@@ -122,7 +127,8 @@ static int place(scene *made, shape *p, uint64_t *state, double width, double he
         double x = between(state, margin, width - margin), y = between(state, margin, height - margin);
         int free = 1;
         for (int i = 0; i < made->count; i++) {
-            double dx = x - made->shapes[i].x, dy = y - made->shapes[i].y, apart = radius + made->shapes[i].radius + gap;
+            double dx = x - made->shapes[i].x, dy = y - made->shapes[i].y,
+                   apart = radius + made->shapes[i].radius + gap;
             free &= dx * dx + dy * dy > apart * apart;
         }
         if (free) {
@@ -290,7 +296,8 @@ static void paint_ground(const scene *made, int width, int height, uint8_t *rgb)
 
 static void shape_bounds(const shape *p, int width, int height, int bounds[4])
 {
-    double low_x = p->x - p->radius - 1, low_y = p->y - p->radius - 1, high_x = p->x + p->radius + 2, high_y = p->y + p->radius + 2;
+    double low_x = p->x - p->radius - 1, low_y = p->y - p->radius - 1, high_x = p->x + p->radius + 2,
+           high_y = p->y + p->radius + 2;
     bounds[0] = low_x > 0 ? (int)low_x : 0;
     bounds[1] = low_y > 0 ? (int)low_y : 0;
     bounds[2] = high_x < width ? (int)high_x : width;

@@ -19,8 +19,9 @@ typedef struct media_scene_info {
     media_shape shapes[MEDIA_SCENE_MOST];
 } media_scene_info;
 
-/* `rgb` is [height][width][3]. `labels`, [height][width], is 0 for the background and i + 1 for shape i. Either may be NULL, as may `info`.
- * Shapes do not touch each other or the border; each is longer than a quarter of the shorter side. */
+/* `rgb` is [height][width][3]. `labels`, [height][width], is 0 for the background and i + 1 for shape i. Either may be
+ * NULL, as may `info`. Shapes do not touch each other or the border; each is longer than a quarter of the shorter side.
+ */
 void media_make_scene(uint64_t seed, int width, int height, uint8_t *rgb, media_scene_info *info);
 void media_scene_labels(uint64_t seed, int width, int height, uint8_t *labels);
 

@@ -9,7 +9,8 @@ static int usage(void)
 {
     fputs("use: sam2-scene SEED WIDTH HEIGHT out.png [--json FILE] [--labels FILE]\n"
           "A made picture of a few clear shapes: the same bytes for the same numbers, on every machine.\n"
-          "  --json FILE    what is in it: for each shape a point inside, its box [x1, y1, x2, y2] (x2, y2 just outside), its area\n"
+          "  --json FILE    what is in it: for each shape a point inside, its box [x1, y1, x2, y2] (x2, y2 just "
+          "outside), its area\n"
           "  --labels FILE  a grey PNG: 0 for the background, i for the shape i, counted from 1\n",
           stderr);
     return 1;
@@ -35,9 +36,11 @@ static int write_json(const char *path, unsigned long long seed, int width, int 
     for (int i = 0; i < info->count; i++) {
         const media_shape *p = &info->shapes[i];
         fprintf(file,
-                "%s\n  {\"label\": %d, \"kind\": \"%s\", \"colour\": [%d, %d, %d], \"point\": [%d, %d], \"box\": [%d, %d, %d, %d], "
+                "%s\n  {\"label\": %d, \"kind\": \"%s\", \"colour\": [%d, %d, %d], \"point\": [%d, %d], \"box\": [%d, "
+                "%d, %d, %d], "
                 "\"area\": %lld}",
-                i ? "," : "", i + 1, p->kind, p->colour.r, p->colour.g, p->colour.b, p->x, p->y, p->x0, p->y0, p->x1, p->y1, p->area);
+                i ? "," : "", i + 1, p->kind, p->colour.r, p->colour.g, p->colour.b, p->x, p->y, p->x0, p->y0, p->x1,
+                p->y1, p->area);
     }
     fputs("\n]}\n", file);
     int bad = ferror(file);
@@ -54,8 +57,8 @@ int main(int count, char **words)
     char error[600];
     media_scene_info info;
     int status = 0;
-    if (count < 5 || !number(words[1], UINT64_MAX, &seed) || !number(words[2], 65536, &width) || !number(words[3], 65536, &height) ||
-        !width || !height)
+    if (count < 5 || !number(words[1], UINT64_MAX, &seed) || !number(words[2], 65536, &width) ||
+        !number(words[3], 65536, &height) || !width || !height)
         return usage();
     for (int i = 5; i < count; i += 2) {
         if (i + 1 < count && !strcmp(words[i], "--json"))

@@ -62,7 +62,11 @@ static const signature signatures[] = {
     {0, 2, "\x1F\x8B", {NOT_A_PICTURE("a gzip archive")}},
     {0, 4, "\x28\xB5\x2F\xFD", {NOT_A_PICTURE("a Zstandard archive")}},
     {0, 6, "\x93NUMPY", {NOT_A_PICTURE("a NumPy array")}},
-    {0, 4, "\x7F" "ELF", {NOT_A_PICTURE("a program")}},
+    {0,
+     4,
+     "\x7F"
+     "ELF",
+     {NOT_A_PICTURE("a program")}},
     {0, 11, "version htt", {NULL, "this is a Git LFS pointer, not the picture itself; fetch it with git lfs pull"}},
 };
 
@@ -96,7 +100,8 @@ static const media_kind *sniff_text(const uint8_t *bytes, size_t size)
         at++;
     const uint8_t *start = bytes + at;
     size_t left = size - at;
-    if (starts_with(start, left, "<!doctype html") || starts_with(start, left, "<html") || starts_with(start, left, "<head"))
+    if (starts_with(start, left, "<!doctype html") || starts_with(start, left, "<html") ||
+        starts_with(start, left, "<head"))
         return &html;
     if (starts_with(start, left, "<svg"))
         return &svg;

@@ -104,12 +104,14 @@ static TIFF *open_tiff(tiff_state *state)
     uint64_t pixels = options->max_pixels ? options->max_pixels : MEDIA_DEFAULT_MAX_PIXELS;
     TIFFOpenOptions *open = TIFFOpenOptionsAlloc();
     TIFF *tiff;
+    /* no mapping (m); the tables of strips and tiles are read only after the size is checked (D) */
     if (!open)
         return NULL;
     TIFFOpenOptionsSetErrorHandlerExtR(open, on_error, state);
     TIFFOpenOptionsSetWarningHandlerExtR(open, on_warning, state);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(open, (tmsize_t)((pixels < (UINT64_C(1) << 40) ? pixels : UINT64_C(1) << 40) * 10 + (64 << 20)));
-    tiff = TIFFClientOpenExt(state->reader->label, "rm", state, source_read, source_write, source_seek, source_close,
+    TIFFOpenOptionsSetMaxSingleMemAlloc(
+        open, (tmsize_t)((pixels < (UINT64_C(1) << 40) ? pixels : UINT64_C(1) << 40) * 10 + (64 << 20)));
+    tiff = TIFFClientOpenExt(state->reader->label, "rmD", state, source_read, source_write, source_seek, source_close,
                              source_size, source_map, source_unmap, open);
     TIFFOpenOptionsFree(open);
     return tiff;
@@ -119,14 +121,15 @@ static TIFF *open_tiff(tiff_state *state)
 {
     TIFFSetErrorHandler(NULL);
     TIFFSetWarningHandler(NULL);
-    return TIFFClientOpen(state->reader->label, "rm", state, source_read, source_write, source_seek, source_close,
+    return TIFFClientOpen(state->reader->label, "rmD", state, source_read, source_write, source_seek, source_close,
                           source_size, source_map, source_unmap);
 }
 #endif
 
 int media_tiff_fail(tiff_state *state)
 {
-    return media_fail(state->reader, "damaged TIFF: %s", state->text[0] ? state->text : "the pixels cannot be decoded");
+    return media_fail(state->reader, "the TIFF cannot be read: %s",
+                      state->text[0] ? state->text : "the pixels cannot be decoded");
 }
 
 /* By libtiff's own conversion, in the stored order. */
@@ -180,10 +183,12 @@ static int read_header(tiff_state *state, int *converted)
     if (is_raw_preview(tiff))
         return media_fail(reader, "camera raw files are not supported; convert to JPEG or PNG");
     if (!TIFFIsCODECConfigured(state->compression))
-        return media_fail(reader, "TIFF compression %u is not supported by the installed libtiff", (unsigned)state->compression);
+        return media_fail(reader, "TIFF compression %u is not supported by the installed libtiff",
+                          (unsigned)state->compression);
     if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
-        return media_fail(reader, "a TIFF with %s samples of %u bits is not supported; convert it to 8 or 16 bits without sign",
-                          format == SAMPLEFORMAT_IEEEFP ? "floating-point" : "signed or complex", (unsigned)state->bits);
+        return media_fail(
+            reader, "a TIFF with %s samples of %u bits is not supported; convert it to 8 or 16 bits without sign",
+            format == SAMPLEFORMAT_IEEEFP ? "floating-point" : "signed or complex", (unsigned)state->bits);
     if (state->photometric == PHOTOMETRIC_YCBCR && state->compression == COMPRESSION_JPEG && state->bits == 8 &&
         state->planar == PLANARCONFIG_CONTIG && TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
         state->photometric = PHOTOMETRIC_RGB; /* libjpeg converts, and enlarges the chroma smoothly */
@@ -203,12 +208,15 @@ static int read_header(tiff_state *state, int *converted)
         *converted = 1;
         return 0;
     }
-    if (state->bits != 8 && state->bits != 16 && (state->colours != 1 || (state->bits != 1 && state->bits != 2 && state->bits != 4)))
-        return media_fail(reader, "a TIFF with %u bits a sample is not supported; convert it to 8 or 16 bits", (unsigned)state->bits);
+    if (state->bits != 8 && state->bits != 16 &&
+        (state->colours != 1 || (state->bits != 1 && state->bits != 2 && state->bits != 4)))
+        return media_fail(reader, "a TIFF with %u bits a sample is not supported; convert it to 8 or 16 bits",
+                          (unsigned)state->bits);
     if (state->photometric == PHOTOMETRIC_PALETTE && state->bits > 8)
         return media_fail(reader, "a TIFF with a palette and %u bits is not supported", (unsigned)state->bits);
     if (state->channels < state->colours)
-        return media_fail(reader, "damaged TIFF: %u channels where %d are needed", (unsigned)state->channels, state->colours);
+        return media_fail(reader, "the TIFF cannot be read: %u channels where %d are needed", (unsigned)state->channels,
+                          state->colours);
     state->alpha = -1;
     if (state->colours != 4 && state->channels > state->colours &&
         (extra ? kinds[0] != EXTRASAMPLE_UNSPECIFIED : state->channels == state->colours + 1)) {
@@ -218,16 +226,21 @@ static int read_header(tiff_state *state, int *converted)
     return 0;
 }
 
-/* A tile may be larger than the picture, but not absurdly so: it is held in memory whole. */
+/* A tile may be larger than the picture, but not absurdly so: it is held in memory whole. Nor may tiles be absurdly
+ * small, since there is a table of all of them. */
 static int check_blocks(tiff_state *state)
 {
     uint64_t bytes = TIFFIsTiled(state->tiff) ? TIFFTileSize64(state->tiff) : TIFFStripSize64(state->tiff);
-    uint64_t picture = (uint64_t)state->out->width * (uint64_t)state->out->height * state->channels * ((state->bits + 7u) / 8u);
-    if (!bytes)
+    uint64_t picture =
+        (uint64_t)state->out->width * (uint64_t)state->out->height * state->channels * ((state->bits + 7u) / 8u);
+    uint32_t blocks = TIFFIsTiled(state->tiff) ? TIFFNumberOfTiles(state->tiff) : TIFFNumberOfStrips(state->tiff);
+    if (!bytes || !blocks)
         return media_tiff_fail(state);
+    if (blocks > 4000000)
+        return media_fail(state->reader, "a TIFF of %lu tiles is not supported", (unsigned long)blocks);
     if (bytes > 4 * picture + (32u << 20))
-        return media_fail(state->reader, "damaged TIFF: a tile of %llu bytes in a picture of %llu", (unsigned long long)bytes,
-                          (unsigned long long)picture);
+        return media_fail(state->reader, "the TIFF cannot be read: a tile of %llu bytes in a picture of %llu",
+                          (unsigned long long)bytes, (unsigned long long)picture);
     return 0;
 }
 

@@ -116,7 +116,8 @@ static int read_block(blocks *b, int x, int y, int width, int height, size_t str
             got = TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, (uint32_t)x, (uint32_t)y, 0, (uint16_t)plane),
                                       b->planes[plane], bytes);
         else
-            got = TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, (uint32_t)y, (uint16_t)plane), b->planes[plane], bytes);
+            got = TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, (uint32_t)y, (uint16_t)plane), b->planes[plane],
+                                       bytes);
         if (got < 0 || (size_t)got < stride * (size_t)height)
             return media_tiff_fail(state);
     }
@@ -134,7 +135,7 @@ static int read_palette(blocks *b)
     uint16_t *channel[3];
     int entries = 1 << b->state->bits, wide = 0;
     if (!TIFFGetField(b->state->tiff, TIFFTAG_COLORMAP, &channel[0], &channel[1], &channel[2]))
-        return media_fail(b->state->reader, "damaged TIFF: the palette is missing");
+        return media_fail(b->state->reader, "the TIFF cannot be read: the palette is missing");
     for (int i = 0; i < entries; i++)
         for (int c = 0; c < 3; c++)
             wide |= channel[c][i] > 255; /* some writers store 8 bits in the 16 */
@@ -186,7 +187,8 @@ static int read_all(blocks *b)
 
 int media_tiff_blocks(tiff_state *state)
 {
-    blocks b = {.state = state, .wanted = state->colours + (state->alpha >= 0), .full = state->bits == 16 ? 65535 : 255};
+    blocks b = {
+        .state = state, .wanted = state->colours + (state->alpha >= 0), .full = state->bits == 16 ? 65535 : 255};
     int status = 0;
     if (state->photometric == PHOTOMETRIC_PALETTE)
         status = read_palette(&b);

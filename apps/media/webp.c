@@ -38,7 +38,8 @@ static const char *reason(VP8StatusCode code)
 }
 
 /* The colours of transparent pixels are kept, as they are where alpha is dropped. */
-static int decode_frame(const media_reader *reader, const WebPIterator *frame, uint8_t *target, size_t stride, int channels)
+static int decode_frame(const media_reader *reader, const WebPIterator *frame, uint8_t *target, size_t stride,
+                        int channels)
 {
     WebPDecoderConfig config;
     VP8StatusCode code;
@@ -51,7 +52,7 @@ static int decode_frame(const media_reader *reader, const WebPIterator *frame, u
     config.output.u.RGBA.size = stride * (size_t)frame->height;
     code = WebPDecode(frame->fragment.bytes, frame->fragment.size, &config);
     WebPFreeDecBuffer(&config.output);
-    return code == VP8_STATUS_OK ? 0 : media_fail(reader, "damaged WebP: %s", reason(code));
+    return code == VP8_STATUS_OK ? 0 : media_fail(reader, "the WebP cannot be read: %s", reason(code));
 }
 
 /* The first frame, on the canvas at its place. Where the frame does not cover it the canvas is transparent black. */
@@ -89,17 +90,19 @@ int media_read_webp(const media_reader *reader, media_picture *out)
     WebPDemuxer *demuxer = WebPDemuxPartial(&data, &state);
     int status;
     if (!demuxer)
-        return media_fail(reader, "damaged WebP: %s", state < 0 ? "the header cannot be read" : "the file is truncated");
+        return media_fail(reader, "the WebP cannot be read: %s",
+                          state < 0 ? "the header cannot be read" : "the file is truncated");
     status = media_start(reader, out, "WebP", WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH),
                          WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT));
     if (!status && !WebPDemuxGetFrame(demuxer, 1, &frame)) {
-        status = media_fail(reader, "damaged WebP: %s", state == WEBP_DEMUX_DONE ? "no picture in it" : "the file is truncated");
+        status = media_fail(reader, "the WebP cannot be read: %s",
+                            state == WEBP_DEMUX_DONE ? "no picture in it" : "the file is truncated");
     } else if (!status) {
         if (!frame.complete)
-            status = media_fail(reader, "damaged WebP: the file is truncated");
+            status = media_fail(reader, "the WebP cannot be read: the file is truncated");
         else if (frame.x_offset < 0 || frame.y_offset < 0 || frame.width > out->width - frame.x_offset ||
                  frame.height > out->height - frame.y_offset)
-            status = media_fail(reader, "damaged WebP: a frame lies outside of the picture");
+            status = media_fail(reader, "the WebP cannot be read: a frame lies outside of the picture");
         else
             status = decode(reader, &frame, out);
         if (!status && frame.num_frames > 1)

@@ -72,8 +72,8 @@ static int encode(writer *state, const uint8_t *pixels, int width, int height, i
     return status;
 }
 
-int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride, char *error,
-                    size_t error_size)
+int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
+                    char *error, size_t error_size)
 {
     writer state = {0};
     media_output output;
@@ -83,8 +83,8 @@ int media_write_png(const char *path, const uint8_t *pixels, int width, int heig
     if (width < 1 || height < 1 || (channels != 1 && channels != 3 && channels != 4) ||
         stride < (size_t)width * (size_t)channels) {
         if (error && error_size)
-            snprintf(error, error_size, "%s: no PNG of %d x %d pixels, %d channels and %zu bytes a row", path, width, height,
-                     channels, stride);
+            snprintf(error, error_size, "%s: no PNG of %d x %d pixels, %d channels and %zu bytes a row", path, width,
+                     height, channels, stride);
         return -1;
     }
     if (media_output_open(&output, path, error, error_size))

@@ -33,7 +33,8 @@ static inline uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* A fixture, exactly as long as it is, so that a sanitizer sees any step behind its end. A missing one fails the test. */
+/* A fixture, exactly as long as it is, so that a sanitizer sees any step behind its end. A missing one fails the test.
+ */
 static inline uint8_t *load_fixture(const char *name, size_t *size)
 {
     char path[512];
@@ -71,8 +72,8 @@ static inline size_t load_expectations(expectation *list, size_t most)
             continue;
         assert_true(n < most);
         expectation *e = &list[n++];
-        if (sscanf(line, "%63s %15s %d %d %15s %d %llx", e->name, e->mode, &e->width, &e->height, e->format, &e->orientation,
-                   &checksum) != 7)
+        if (sscanf(line, "%63s %15s %d %d %15s %d %llx", e->name, e->mode, &e->width, &e->height, e->format,
+                   &e->orientation, &checksum) != 7)
             fail_msg("expected.txt: %s", line);
         e->checksum = checksum;
     }

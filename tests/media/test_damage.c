@@ -1,4 +1,5 @@
-/* Files that are cut, damaged, hostile, or no pictures: an error with words, in bounded time and memory, never a crash. */
+/* Files that are cut, damaged, hostile, or no pictures: an error with words, in bounded time and memory, never a crash.
+ */
 #include "support.h"
 
 #include <sys/resource.h>
@@ -90,9 +91,10 @@ static void test_flipped(void **unused)
     size_t n = load_expectations(list, sizeof list / sizeof *list);
     uint64_t random = 20240917;
     char error[300];
-    const media_options options[3] = {{.max_pixels = 1 << 22},
-                                      {.max_pixels = 1 << 22, .alpha = MEDIA_ALPHA_WHITE, .stretch_low = 1, .stretch_high = 99},
-                                      {.max_pixels = 1 << 22, .ignore_orientation = 1, .alpha = MEDIA_ALPHA_BLACK}};
+    const media_options options[3] = {
+        {.max_pixels = 1 << 22},
+        {.max_pixels = 1 << 22, .alpha = MEDIA_ALPHA_WHITE, .stretch_low = 1, .stretch_high = 99},
+        {.max_pixels = 1 << 22, .ignore_orientation = 1, .alpha = MEDIA_ALPHA_BLACK}};
     for (size_t i = 0; i < n; i++) {
         size_t size;
         if (!first_of_its_name(i) || optional_format_missing(list[i].format))
@@ -247,41 +249,74 @@ static void test_scans(void **unused)
         if (copies == 400 && status)
             fail_msg("%s", error);
         else if (copies > 400)
-            assert_string_equal(error, "some.file: damaged JPEG: more than 500 scans in a progressive JPEG");
+            assert_string_equal(error, "some.file: the JPEG cannot be read: more than 500 scans in a progressive JPEG");
     }
     free(many);
     free(bytes);
 }
 
 #ifdef HAVE_TIFF
-/* A tiny picture with a tile of four gigabytes, and a great number of channels. */
+static void put_entry(uint8_t *entry, uint16_t tag, uint16_t type, uint32_t value)
+{
+    put32(entry, (uint32_t)type << 16 | tag, 0);
+    put32(entry + 4, 1, 0);
+    put32(entry + 8, value, 0);
+}
+
+/* Headers that ask for much: a tile of four gigabytes, tiles of one pixel, strips without end, a great number of
+ * channels. */
 static void test_tiff_blocks(void **unused)
 {
     (void)unused;
     static const struct {
-        uint16_t tag, type;
-        uint32_t value;
-    } entries[] = {{256, 4, 16}, {257, 4, 16}, {258, 3, 8}, {259, 3, 8}, {262, 3, 1}, {277, 3, 1}, {322, 4, 65536}, {323, 4, 65536},
-                   {324, 4, 8},  {325, 4, 4}};
-    enum { ENTRIES = sizeof entries / sizeof *entries };
-    uint8_t file[8 + 2 + 12 * ENTRIES + 4] = "II\x2A\0\x08\0\0\0";
-    char error[300];
-    file[8] = ENTRIES;
-    for (size_t i = 0; i < ENTRIES; i++) {
-        uint8_t *p = file + 10 + 12 * i;
-        p[0] = (uint8_t)entries[i].tag;
-        p[1] = (uint8_t)(entries[i].tag >> 8);
-        p[2] = (uint8_t)entries[i].type;
-        put32(p + 4, 1, 0);
-        put32(p + 8, entries[i].value, 0);
-    }
-    long before = peak_kib();
-    assert_int_equal(try_read(file, sizeof file, NULL, error), -1);
-    assert_non_null(strstr(error, "a tile of 4294967296 bytes"));
-    assert_true(peak_kib() - before < 16 << 10);
-    put32(file + 10 + 12 * 5 + 8, 60000, 0);
-    assert_int_equal(try_read(file, sizeof file, NULL, error), -1);
-    assert_string_equal(error, "some.file: a TIFF with 60000 channels is not supported");
+        uint32_t width, height, channels, tile_width, tile_height;
+        const char *word;
+    } cases[] = {
+        {16, 16, 1, 65536, 65536, "a tile of 4294967296 bytes in a picture of 256"},
+        {16, 16, 1, 0xFFFFFFFF, 0xFFFFFFFF, ""},
+        {16, 16, 60000, 16, 16, "a TIFF with 60000 channels is not supported"},
+        {60000, 3000, 1, 1, 1, ""},
+        {60000, 3000, 1, 0, 0, ""},
+        {0xFFFFFFFF, 0xFFFFFFFF, 1, 16, 16, ""},
+        {65536, 65536, 1, 16, 16, "65536 x 65536 pixels are more than the limit"},
+        {1, 0xFFFFFFFF, 1, 0, 1, ""}, /* strips of one row */
+        {1, 0x7FFFFFFF, 1, 0, 1, "a side may have at most 65536"},
+        {60000, 3000, 1, 0, 1, ""},
+        {0, 3000, 1, 0, 1, ""},
+    };
+    enum { ENTRIES = 10 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int compression = 1; compression <= 8; compression += 4 - compression % 2) { /* none, LZW, deflate */
+            uint8_t file[8 + 2 + 12 * ENTRIES + 4] = "II\x2A\0\x08\0\0\0", *entry = file + 10;
+            char error[300];
+            int tiled = cases[i].tile_width != 0;
+            file[8] = ENTRIES;
+            put_entry(entry, 256, 4, cases[i].width);
+            put_entry(entry += 12, 257, 4, cases[i].height);
+            put_entry(entry += 12, 258, 3, 8);
+            put_entry(entry += 12, 259, 3, (uint32_t)compression);
+            put_entry(entry += 12, 262, 3, 1);
+            if (!tiled)
+                put_entry(entry += 12, 273, 4, 8);
+            put_entry(entry += 12, 277, 3, cases[i].channels);
+            if (tiled) {
+                put_entry(entry += 12, 322, 4, cases[i].tile_width);
+                put_entry(entry += 12, 323, 4, cases[i].tile_height);
+                put_entry(entry += 12, 324, 4, 8);
+                put_entry(entry += 12, 325, 4, 4);
+            } else {
+                put_entry(entry += 12, 278, 4, cases[i].tile_height ? cases[i].tile_height : 0xFFFFFFFF);
+                put_entry(entry += 12, 279, 4, 4);
+                file[8] = ENTRIES - 1;
+            }
+            long before = peak_kib();
+            double start = seconds();
+            assert_int_equal(try_read(file, sizeof file, NULL, error), -1);
+            if (!strstr(error, cases[i].word))
+                fail_msg("%zu: %s", i, error);
+            if (peak_kib() - before >= 32 << 10 || seconds() - start > 0.5)
+                fail_msg("%zu: %s: %ld KiB, %.2f s", i, error, peak_kib() - before, seconds() - start);
+        }
 }
 
 static void test_float_tiff(void **unused)
@@ -302,15 +337,26 @@ static void test_refused(void **unused)
     (void)unused;
     static const struct {
         const char *file, *word;
-    } files[] = {{"refused.gif", "GIF pictures are not supported; convert to JPEG or PNG"}, {"refused.bmp", "BMP"}, {"refused.ppm", "PNM"},
-                 {"refused.jp2", "JPEG 2000"}, {"refused.ico", "ICO"}, {"refused.pdf", "this is a PDF document, not a picture"},
-                 {"refused.dds", "DDS"}, {"refused.avif", "AVIF"}};
+    } files[] = {{"refused.gif", "GIF pictures are not supported; convert to JPEG or PNG"},
+                 {"refused.bmp", "BMP"},
+                 {"refused.ppm", "PNM"},
+                 {"refused.jp2", "JPEG 2000"},
+                 {"refused.ico", "ICO"},
+                 {"refused.pdf", "this is a PDF document, not a picture"},
+                 {"refused.dds", "DDS"},
+                 {"refused.avif", "AVIF"}};
     static const struct {
         size_t size; /* 0: a string */
         const char *bytes, *word;
     } texts[] = {{0, "", "the file is empty"},
-                 {24, "\0\0\0\x18" "ftypheic\0\0\0\0mif1heic", "HEIC pictures are not supported; convert to JPEG or PNG"},
-                 {24, "\0\0\0\x18" "ftypisom\0\0\0\0isomavc1", "MP4 or QuickTime video"},
+                 {24,
+                  "\0\0\0\x18"
+                  "ftypheic\0\0\0\0mif1heic",
+                  "HEIC pictures are not supported; convert to JPEG or PNG"},
+                 {24,
+                  "\0\0\0\x18"
+                  "ftypisom\0\0\0\0isomavc1",
+                  "MP4 or QuickTime video"},
                  {0, "<!DOCTYPE html>\n<html><body>404 not fou", "this is an HTML page, not a picture"},
                  {0, "\xEF\xBB\xBF  \n<HTML lang=en><body>404 not found", "an HTML page"},
                  {0, "<?xml version=\"1.0\"?> <svg width=\"1\"></svg", "SVG pictures are not supported"},
@@ -334,7 +380,9 @@ static void test_refused(void **unused)
         free(bytes);
     }
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        assert_int_equal(try_read((const uint8_t *)texts[i].bytes, texts[i].size ? texts[i].size : strlen(texts[i].bytes), NULL, error), -1);
+        assert_int_equal(try_read((const uint8_t *)texts[i].bytes,
+                                  texts[i].size ? texts[i].size : strlen(texts[i].bytes), NULL, error),
+                         -1);
         if (!strstr(error, texts[i].word))
             fail_msg("%s, not: %s", texts[i].word, error);
     }
@@ -351,7 +399,8 @@ static void test_paths(void **unused)
     assert_non_null(strstr(error, "is a folder, not a picture"));
     assert_int_equal(media_read("/dev/null", NULL, &p, error, sizeof error), -1);
     assert_string_equal(error, "/dev/null: the file is empty");
-    assert_int_equal(media_read("/dev/zero", NULL, &p, error, sizeof error), -1); /* endless, and refused by its first bytes */
+    assert_int_equal(media_read("/dev/zero", NULL, &p, error, sizeof error),
+                     -1); /* endless, and refused by its first bytes */
     assert_int_equal(media_read("", NULL, &p, error, sizeof error), -1);
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -373,12 +422,12 @@ static void test_paths(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bombs),   cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),
-        cmocka_unit_test(test_png_headers), cmocka_unit_test(test_limits), cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_bombs),       cmocka_unit_test(test_truncated),  cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_png_headers), cmocka_unit_test(test_limits),     cmocka_unit_test(test_scans),
 #ifdef HAVE_TIFF
         cmocka_unit_test(test_tiff_blocks), cmocka_unit_test(test_float_tiff),
 #endif
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,8 +188,10 @@ static void test_box(void **unused)
 static void test_coordinates(void **unused)
 {
     (void)unused;
-    static const float kinds[] = {NAN, INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 1e9f, -1e9f, 2147483648.0f, -2147483648.0f, 1e-40f, -0.0f,
-                                  -1, 0, 0.5f, 7, 12, 12.5f, 13, 14, 20, 40};
+    static const float kinds[] = {
+        NAN,    INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, 1e9f, -1e9f, 2147483648.0f, -2147483648.0f,
+        1e-40f, -0.0f,    -1,        0,       0.5f,     7,    12,    12.5f,         13,
+        14,     20,       40};
     enum { N = sizeof kinds / sizeof *kinds };
     uint8_t *rgb = calloc(13 * 12, 3);
     assert_non_null(rgb);
@@ -200,7 +202,8 @@ static void test_coordinates(void **unused)
             media_draw_point(rgb, 13, 12, kinds[i], kinds[j], 1, i % 4 ? 100 : INT32_MAX);
             for (int k = 0; k < N; k++)
                 for (int width = 0; width < 4; width++)
-                    media_draw_box(rgb, 13, 12, kinds[i], kinds[j], kinds[k], kinds[(i + j + k) % N], media_palette(i), width);
+                    media_draw_box(rgb, 13, 12, kinds[i], kinds[j], kinds[k], kinds[(i + j + k) % N], media_palette(i),
+                                   width);
             media_draw_box(rgb, 13, 12, kinds[i], kinds[j], kinds[j], kinds[i], media_palette(i), INT32_MAX);
         }
     free(rgb);
@@ -232,9 +235,10 @@ static void test_palette(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tint),         cmocka_unit_test(test_contour_stays_near), cmocka_unit_test(test_trivial_masks),
-        cmocka_unit_test(test_random_masks), cmocka_unit_test(test_point),              cmocka_unit_test(test_box),
-        cmocka_unit_test(test_coordinates),  cmocka_unit_test(test_palette),
+        cmocka_unit_test(test_tint),          cmocka_unit_test(test_contour_stays_near),
+        cmocka_unit_test(test_trivial_masks), cmocka_unit_test(test_random_masks),
+        cmocka_unit_test(test_point),         cmocka_unit_test(test_box),
+        cmocka_unit_test(test_coordinates),   cmocka_unit_test(test_palette),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

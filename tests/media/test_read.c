@@ -45,10 +45,10 @@ static void test_expected(void **unused)
             bad++;
             continue;
         }
-        if (p.width != e->width || p.height != e->height || strcmp(p.format, e->format) || p.orientation != e->orientation ||
-            fnv1a(p.pixels, (size_t)p.width * (size_t)p.height * 3) != e->checksum) {
-            print_error("%s (%s): %d x %d %s, orientation %d: not what is expected\n", e->name, e->mode, p.width, p.height,
-                        p.format, p.orientation);
+        if (p.width != e->width || p.height != e->height || strcmp(p.format, e->format) ||
+            p.orientation != e->orientation || fnv1a(p.pixels, (size_t)p.width * (size_t)p.height * 3) != e->checksum) {
+            print_error("%s (%s): %d x %d %s, orientation %d: not what is expected\n", e->name, e->mode, p.width,
+                        p.height, p.format, p.orientation);
             bad++;
         }
         media_picture_free(&p);
@@ -98,11 +98,32 @@ static void test_exif(void **unused)
     for (int big = 0; big < 2; big++)
         for (int value = 0; value < 12; value++)
             for (int head = 0; head < 2; head++) {
-                const uint8_t body[26] = {big ? 'M' : 'I', big ? 'M' : 'I', big ? 0 : 42, big ? 42 : 0, big ? 0 : 8, 0, 0, big ? 8 : 0,
-                                          big ? 0 : 1, big ? 1 : 0, /* one entry */
-                                          big ? 1 : 0x12, big ? 0x12 : 1, big ? 0 : 3, big ? 3 : 0, /* orientation, short */
-                                          big ? 0 : 1, 0, 0, big ? 1 : 0, big ? 0 : (uint8_t)value, big ? (uint8_t)value : 0, 0, 0,
-                                          0, 0, 0, 0};
+                const uint8_t body[26] = {big ? 'M' : 'I',
+                                          big ? 'M' : 'I',
+                                          big ? 0 : 42,
+                                          big ? 42 : 0,
+                                          big ? 0 : 8,
+                                          0,
+                                          0,
+                                          big ? 8 : 0,
+                                          big ? 0 : 1,
+                                          big ? 1 : 0, /* one entry */
+                                          big ? 1 : 0x12,
+                                          big ? 0x12 : 1,
+                                          big ? 0 : 3,
+                                          big ? 3 : 0, /* orientation, short */
+                                          big ? 0 : 1,
+                                          0,
+                                          0,
+                                          big ? 1 : 0,
+                                          big ? 0 : (uint8_t)value,
+                                          big ? (uint8_t)value : 0,
+                                          0,
+                                          0,
+                                          0,
+                                          0,
+                                          0,
+                                          0};
                 size_t at = 0;
                 if (head) {
                     memcpy(block, "Exif\0\0", 6);
@@ -206,8 +227,9 @@ static void test_libraries(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expected),   cmocka_unit_test(test_orientations_agree),        cmocka_unit_test(test_exif),
-        cmocka_unit_test(test_exif_damaged), cmocka_unit_test(test_notices), cmocka_unit_test(test_memory_and_standard_input),
+        cmocka_unit_test(test_expected),  cmocka_unit_test(test_orientations_agree),
+        cmocka_unit_test(test_exif),      cmocka_unit_test(test_exif_damaged),
+        cmocka_unit_test(test_notices),   cmocka_unit_test(test_memory_and_standard_input),
         cmocka_unit_test(test_libraries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

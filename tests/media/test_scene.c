@@ -25,8 +25,8 @@ static void test_pinned(void **unused)
         media_make_scene(pins[i].seed, pins[i].width, pins[i].height, rgb, NULL);
         media_scene_labels(pins[i].seed, pins[i].width, pins[i].height, labels);
         if (fnv1a(rgb, n * 3) != pins[i].picture || fnv1a(labels, n) != pins[i].labels)
-            fail_msg("seed %llu: 0x%016llX, 0x%016llX", (unsigned long long)pins[i].seed, (unsigned long long)fnv1a(rgb, n * 3),
-                     (unsigned long long)fnv1a(labels, n));
+            fail_msg("seed %llu: 0x%016llX, 0x%016llX", (unsigned long long)pins[i].seed,
+                     (unsigned long long)fnv1a(rgb, n * 3), (unsigned long long)fnv1a(labels, n));
         free(rgb);
         free(labels);
     }

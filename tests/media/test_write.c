@@ -53,7 +53,8 @@ static void test_round_trip(void **unused)
     char error[300];
     for (int round = 0; round < 60; round++) {
         const int kinds[3] = {1, 3, 4};
-        int channels = kinds[round % 3], width = 1 + (int)(next_random(&random) % 90), height = 1 + (int)(next_random(&random) % 40);
+        int channels = kinds[round % 3], width = 1 + (int)(next_random(&random) % 90),
+            height = 1 + (int)(next_random(&random) % 40);
         size_t stride = (size_t)(width * channels) + next_random(&random) % 3 * 5;
         /* the last row has no padding: a writer that reads it steps outside */
         size_t size = stride * (size_t)(height - 1) + (size_t)(width * channels);
