@@ -130,6 +130,7 @@ static int predict_some(segment *s, int first, int *taken)
     int count = 0, with_mask = 0, status = EXIT_DONE;
     double start;
     options.multimask = s->multimask;
+    options.best_first = 0; /* sorted when the outputs are made: the dump is not */
     while (!status && count < OBJECTS_AT_ONCE && first + count < s->prompts.count) {
         const prompt_object *object = &s->prompts.objects[first + count];
         sam2_prompt *prompt = &prompts[count];

@@ -165,11 +165,33 @@ static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_
     return EXIT_DONE;
 }
 
+/* Places of an object's masks, best score first. The result keeps the network's order, which is that of the dump. */
+static int order_by_score(const sam2_result *result, int object, int order[4], sam2_error *error)
+{
+    float scores[4];
+    int count = sam2_result_mask_count(result);
+    for (int k = 0; k < count && k < 4; k++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        int place = k;
+        if (sam2_result_get_mask(result, object, k, &mask, error))
+            return -1;
+        for (; place && mask.score > scores[place - 1]; place--) {
+            scores[place] = scores[place - 1];
+            order[place] = order[place - 1];
+        }
+        scores[place] = mask.score;
+        order[place] = k;
+    }
+    return 0;
+}
+
 static int take_object(segment *s, int first, int place)
 {
-    int count = sam2_result_mask_count(s->result), status = EXIT_DONE;
+    int count = sam2_result_mask_count(s->result), status = EXIT_DONE, order[4];
     sam2_error error = {SAM2_OK, ""};
     json_t *masks = NULL;
+    if (order_by_score(s->result, place, order, &error))
+        return fail_library(&error, FROM_PROMPT);
     if (s->objects) {
         masks = json_array();
         if (json_array_append_new(s->objects, json_pack("{s:i, s:O}", "id", first + place, "masks", masks))) {
@@ -179,7 +201,7 @@ static int take_object(segment *s, int first, int place)
     }
     for (int k = 0; k < count && !status; k++) {
         sam2_mask mask = SAM2_MASK_INIT;
-        if (sam2_result_get_mask(s->result, place, k, &mask, &error))
+        if (sam2_result_get_mask(s->result, place, order[k], &mask, &error))
             status = fail_library(&error, FROM_PROMPT);
         else
             status = take_mask(s, &mask, first + place, k, masks);
