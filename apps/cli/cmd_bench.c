@@ -176,7 +176,7 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
     machine_peak_reset();
     for (int run = -1; run < b->runs; run++) { /* the first warms files and clocks up, and is not counted */
         if (round_of(b, path, &options, run, &info, &error))
-            return fail_library(&error, FROM_MODEL_FILE);
+            return report_library(&error, FROM_MODEL_FILE);
         if (run < 0)
             machine_peak_reset();
     }
@@ -191,13 +191,13 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
     if (peak > 0)
         failed |= json_object_set_new(row, "peak_mib", json_number(round(peak * 10) / 10));
     if (failed | json_array_append_new(b->results, row))
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     if (!b->json_file || strcmp(b->json_file, "-"))
         printf("%-12s %-5s %7d %9.1f %9.1f %9.2f %9.1f %9.0f   encode %.1f to %.1f, decode %.2f to %.2f\n", model,
                precision_name(info.precision), info.threads, times[LOAD].median, times[ENCODE].median,
                times[DECODE].median, times[TEN_CLICKS].median, peak, times[ENCODE].least, times[ENCODE].greatest,
                times[DECODE].least, times[DECODE].greatest);
-    return fflush(stdout) ? fail(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
+    return fflush(stdout) ? report(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
 }
 
 /* Stand-in weights in a file of their own, to be removed. */
@@ -207,18 +207,18 @@ static int synthesize(const char *name, char *path, size_t size)
     sam2_error error = {SAM2_OK, ""};
     sam2_status status;
     if (snprintf(path, size, "%s/sam2-bench-XXXXXX.safetensors", folder && *folder ? folder : "/tmp") >= (int)size)
-        return fail(EXIT_FAULT, "TMPDIR: the name is too long");
+        return report(EXIT_FAULT, "TMPDIR: the name is too long");
     int fd = mkstemps(path, 12);
     if (fd < 0)
-        return fail(EXIT_FAULT, "%s: cannot be written", path);
+        return report(EXIT_FAULT, "%s: cannot be written", path);
     close(fd);
     status = sam2_synthesize(name, path, 0, 0, NULL, &error);
     if (!status)
         return EXIT_DONE;
     unlink(path);
     if (status == SAM2_ERROR_ARGUMENT)
-        return fail(EXIT_MODEL, "%s: neither a file nor the name of a model", name);
-    return fail_library(&error, FROM_OUTPUT);
+        return report(EXIT_MODEL, "%s: neither a file nor the name of a model", name);
+    return report_library(&error, FROM_OUTPUT);
 }
 
 static int bench_model(bench *b, const char *name)
@@ -247,7 +247,7 @@ static int work(bench *b)
     json_t *json;
     int status = EXIT_DONE;
     if (b->input && media_read(b->input, NULL, &b->picture, text, sizeof text))
-        return fail_picture(text);
+        return report_picture(text);
     if (!b->input) {
         b->picture = (media_picture){.width = 1800, .height = 1200};
         b->picture.pixels = bench_picture(b->picture.width, b->picture.height);
@@ -255,7 +255,7 @@ static int work(bench *b)
     b->mask = malloc((size_t)b->picture.width * (size_t)b->picture.height);
     b->results = json_array();
     if (!b->picture.pixels || !b->mask || !b->results)
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     machine_cpu(cpu, sizeof cpu);
     if (!b->json_file || strcmp(b->json_file, "-"))
         printf("%s, %d processors; picture %d x %d; medians of %d, ms\n%-12s %-5s %7s %9s %9s %9s %9s %9s\n", cpu,
@@ -278,7 +278,7 @@ int run_bench(int count, char **arguments)
     bench *b = calloc(1, sizeof *b);
     int operands, status;
     if (!b)
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     const option own[] = {
         ROW_CALL('m', "model", b, add_model, "MODEL",
                  "a checkpoint, micro (default), or the name of a model; several times"),
@@ -295,7 +295,7 @@ int run_bench(int count, char **arguments)
     common_rows_make(&b->common, COMMON_MACHINE | COMMON_TALK, shared);
     status = common_parse(&b->common, tables, usage, count, arguments, &operands);
     if (status < 0) {
-        status = operands ? fail(EXIT_USE, "%s: bench takes no operands; models are given with -m", arguments[0])
+        status = operands ? report(EXIT_USE, "%s: bench takes no operands; models are given with -m", arguments[0])
                           : output_check("--json", b->json_file, b->input);
         if (!b->model_count)
             b->models[b->model_count++] = "micro";

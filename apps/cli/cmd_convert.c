@@ -29,17 +29,17 @@ int run_convert(int count, char **arguments)
     if (status >= 0)
         return status;
     if (operands != 2)
-        return fail(EXIT_USE, "two files are needed, IN and OUT; there are %d", operands);
+        return report(EXIT_USE, "two files are needed, IN and OUT; there are %d", operands);
     output = arguments[1];
     status = model_path(arguments[0], path, sizeof path);
     if (status)
         return status;
     if (!strcmp(output, "-"))
-        return fail(EXIT_USE, "OUT: a model can be written to a file only");
+        return report(EXIT_USE, "OUT: a model can be written to a file only");
     /* The library reports both files' faults alike, and the exit status tells them apart. */
     file = fopen(path, "rb");
     if (!file)
-        return fail(EXIT_MODEL, "%s: cannot be opened: %s", path, strerror(errno));
+        return report(EXIT_MODEL, "%s: cannot be opened: %s", path, strerror(errno));
     fclose(file);
     status = output_check("OUT", output, path);
     if (status)
@@ -47,6 +47,6 @@ int run_convert(int count, char **arguments)
     if (!sam2_convert(path, output, (sam2_precision)common.precision, NULL, &error))
         return EXIT_DONE;
     if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && !strstr(error.text, path))
-        return fail_library(&error, FROM_OUTPUT);
-    return fail_library(&error, FROM_MODEL_FILE);
+        return report_library(&error, FROM_OUTPUT);
+    return report_library(&error, FROM_MODEL_FILE);
 }

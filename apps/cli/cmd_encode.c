@@ -28,24 +28,24 @@ static int work(const encode *e)
     int status;
     times[0] = now_ms();
     if (media_read(e->input, &e->reading.media, &picture, text, sizeof text))
-        return fail_picture(text);
+        return report_picture(text);
     if (picture.notice[0])
         warn("%s: %s", e->input, picture.notice);
     times[1] = now_ms();
     status = model_open(&e->common, &model, &info);
     if (!status && sam2_context_create(model, &context, &error))
-        status = fail_library(&error, FROM_PROMPT);
+        status = report_library(&error, FROM_PROMPT);
     times[2] = now_ms();
     if (!status) {
         sam2_image image = {picture.pixels, picture.width, picture.height, (ptrdiff_t)picture.width * 3,
                             SAM2_PIXEL_RGB};
         model_remark(&e->common);
         if (sam2_features_encode(context, &image, &features, &error))
-            status = fail_library(&error, FROM_PICTURE);
+            status = report_library(&error, FROM_PICTURE);
     }
     times[3] = now_ms();
     if (!status && sam2_features_save(features, e->output, &error))
-        status = fail_library(&error, FROM_OUTPUT);
+        status = report_library(&error, FROM_OUTPUT);
     if (!status && e->common.verbose)
         fprintf(stderr,
                 "sam2: %s %s, %s, %d threads; read picture %.1f ms, load %.1f ms, encode %.1f ms, output %.1f ms\n",
@@ -77,13 +77,13 @@ int run_encode(int count, char **arguments)
         arguments++;
     }
     if (operands)
-        return fail(EXIT_USE, "%s: one picture is taken, and this is a second", arguments[0]);
+        return report(EXIT_USE, "%s: one picture is taken, and this is a second", arguments[0]);
     if (!e.input)
-        return fail(EXIT_USE, "no picture: -i PICTURE is missing");
+        return report(EXIT_USE, "no picture: -i PICTURE is missing");
     if (!e.output)
-        return fail(EXIT_USE, "no place for the features: -o FILE is missing");
+        return report(EXIT_USE, "no place for the features: -o FILE is missing");
     if (!strcmp(e.output, "-"))
-        return fail(EXIT_USE, "-o -: features can be written to a file only");
+        return report(EXIT_USE, "-o -: features can be written to a file only");
     status = output_check("-o", e.output, e.input);
     if (status)
         return status;

@@ -58,7 +58,7 @@ int run_info(int count, char **arguments)
     if (status >= 0)
         return status;
     if (operands > 1)
-        return fail(EXIT_USE, "%s: one model is taken, and this is a second", arguments[1]);
+        return report(EXIT_USE, "%s: one model is taken, and this is a second", arguments[1]);
     if (operands)
         common.model = arguments[0];
     status = model_path(common.model, path, sizeof path);

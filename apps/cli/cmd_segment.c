@@ -29,7 +29,7 @@ static int read_picture(segment *s)
     char error[600];
     double start = now_ms();
     if (media_read(s->input, &s->reading.media, &s->picture, error, sizeof error))
-        return fail_picture(error);
+        return report_picture(error);
     s->times.decode_file = now_ms() - start;
     if (s->picture.notice[0])
         warn("%s: %s", s->input, s->picture.notice);
@@ -42,7 +42,7 @@ static int resolve(segment *s, int width, int height)
     s->width = width;
     s->height = height;
     if (prompts_resolve(&s->prompts, width, height, s->units, error, sizeof error))
-        return fail(strstr(error, "out of memory") ? EXIT_FAULT : EXIT_USE, "%s", error);
+        return report(strstr(error, "out of memory") ? EXIT_FAULT : EXIT_USE, "%s", error);
     return EXIT_DONE;
 }
 
@@ -54,7 +54,7 @@ static int open_model(segment *s)
     if (status)
         return status;
     if (sam2_context_create(s->model, &s->context, &error) || sam2_result_create(s->model, &s->result, &error))
-        return fail_library(&error, FROM_PROMPT);
+        return report_library(&error, FROM_PROMPT);
     s->times.load = now_ms() - start;
     return EXIT_DONE;
 }
@@ -65,9 +65,9 @@ static int open_dump(segment *s)
     if (!s->dump_file)
         return EXIT_DONE;
     if (dump_open(&s->dump, s->dump_file))
-        return fail(EXIT_FAULT, "%s", s->dump.error);
+        return report(EXIT_FAULT, "%s", s->dump.error);
     if (sam2_context_set_observer(s->context, dump_tensor, &s->dump, &error))
-        return fail_library(&error, FROM_PROMPT);
+        return report_library(&error, FROM_PROMPT);
     return EXIT_DONE;
 }
 
@@ -79,15 +79,15 @@ static int make_features(segment *s)
     if (!s->embedding) {
         sam2_image image = {s->picture.pixels, s->width, s->height, (ptrdiff_t)s->width * 3, SAM2_PIXEL_RGB};
         if (sam2_features_encode(s->context, &image, &s->features, &error))
-            return fail_library(&error, FROM_PICTURE);
+            return report_library(&error, FROM_PICTURE);
     } else {
         int width = 0, height = 0, status;
         if (sam2_features_load(s->model, s->embedding, &s->features, &error))
-            return fail_library(&error, FROM_FEATURES_FILE);
+            return report_library(&error, FROM_FEATURES_FILE);
         sam2_features_get_size(s->features, &width, &height);
         if (s->picture.pixels && (width != s->picture.width || height != s->picture.height))
-            return fail(EXIT_USE, "%s: the features are of a picture of %d x %d pixels, and %s has %d x %d",
-                        s->embedding, width, height, s->input, s->picture.width, s->picture.height);
+            return report(EXIT_USE, "%s: the features are of a picture of %d x %d pixels, and %s has %d x %d",
+                          s->embedding, width, height, s->input, s->picture.width, s->picture.height);
         status = resolve(s, width, height);
         if (status)
             return status;
@@ -102,13 +102,13 @@ static int read_mask(segment *s, const char *path, mask_file *mask, sam2_prompt 
     char error[600];
     int side = s->info.low_res_size;
     if (mask_file_read(path, &s->reading.media, mask, error, sizeof error))
-        return fail_picture(error);
+        return report_picture(error);
     if (mask->bytes && (mask->width != s->width || mask->height != s->height))
-        return fail(EXIT_USE, "--mask %s: the mask has %d x %d pixels, the picture %d x %d", path, mask->width,
-                    mask->height, s->width, s->height);
+        return report(EXIT_USE, "--mask %s: the mask has %d x %d pixels, the picture %d x %d", path, mask->width,
+                      mask->height, s->width, s->height);
     if (mask->logits && (mask->width != side || mask->height != side))
-        return fail(EXIT_USE, "--mask %s: the logits have %d x %d values, the model %s needs %d x %d", path,
-                    mask->width, mask->height, s->info.name, side, side);
+        return report(EXIT_USE, "--mask %s: the logits have %d x %d values, the model %s needs %d x %d", path,
+                      mask->width, mask->height, s->info.name, side, side);
     prompt->low_res_logits = mask->logits;
     prompt->mask = mask->bytes;
     if (mask->bytes) {
@@ -146,7 +146,7 @@ static int predict_some(segment *s, int first, int *taken)
     }
     start = now_ms();
     if (!status && sam2_predict(s->context, s->features, prompts, count, &options, s->result, &error))
-        status = fail_library(&error, FROM_PROMPT);
+        status = report_library(&error, FROM_PROMPT);
     s->times.decode += now_ms() - start;
     mask_file_free(&mask);
     *taken = count;
@@ -200,7 +200,7 @@ static int work(segment *s)
                 s->info.name, precision_name(s->info.precision), s->info.isa, s->info.threads, s->times.load,
                 s->times.decode_file, s->times.encode, s->times.decode, s->times.output);
     if (!s->area)
-        return fail(EXIT_EMPTY, "%s: done, but every mask is empty", s->input ? s->input : s->embedding);
+        return report(EXIT_EMPTY, "%s: done, but every mask is empty", s->input ? s->input : s->embedding);
     return EXIT_DONE;
 }
 
@@ -214,20 +214,20 @@ static int check(segment *s, int operands, char **arguments)
         arguments++;
     }
     if (operands)
-        return fail(EXIT_USE, "%s: one picture is taken, and this is a second", arguments[0]);
+        return report(EXIT_USE, "%s: one picture is taken, and this is a second", arguments[0]);
     if (!s->input && !s->embedding)
-        return fail(EXIT_USE, "no picture: -i PICTURE is missing");
+        return report(EXIT_USE, "no picture: -i PICTURE is missing");
     if (!s->input && (s->overlay_file || s->cutout_file))
-        return fail(EXIT_USE, "%s needs the picture too: -i PICTURE is missing",
-                    s->overlay_file ? "--overlay" : "--cutout");
+        return report(EXIT_USE, "%s needs the picture too: -i PICTURE is missing",
+                      s->overlay_file ? "--overlay" : "--cutout");
     if (prompts_check(&s->prompts, s->allow_empty, error, sizeof error))
-        return fail(EXIT_USE, "%s", error);
+        return report(EXIT_USE, "%s", error);
     if (s->clip_to_box) {
         int boxes = 0;
         for (int k = 0; k < s->prompts.count; k++)
             boxes += s->prompts.objects[k].has_box;
         if (!boxes)
-            return fail(EXIT_USE, "--clip-to-box: there is no box");
+            return report(EXIT_USE, "--clip-to-box: there is no box");
     }
     s->reading.media.alpha = (media_alpha)s->reading.alpha;
     return segment_outputs_check(s);
@@ -274,7 +274,7 @@ int run_segment(int count, char **arguments)
     segment *s = calloc(1, sizeof *s);
     int status;
     if (!s)
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     status = parse(s, count, arguments);
     if (!status && !s->common.help)
         status = work(s);

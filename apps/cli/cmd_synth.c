@@ -28,13 +28,13 @@ int run_synth(int count, char **arguments)
     if (status >= 0)
         return status;
     if (operands != 2)
-        return fail(EXIT_USE, "a model's name and a file are needed, NAME and OUT; there are %d words", operands);
+        return report(EXIT_USE, "a model's name and a file are needed, NAME and OUT; there are %d words", operands);
     if (!strcmp(arguments[1], "-"))
-        return fail(EXIT_USE, "OUT: a model can be written to a file only");
+        return report(EXIT_USE, "OUT: a model can be written to a file only");
     status = output_check("OUT", arguments[1], NULL);
     if (status)
         return status;
     if (sam2_synthesize(arguments[0], arguments[1], seed, absent, NULL, &error))
-        return fail_library(&error, FROM_OUTPUT);
+        return report_library(&error, FROM_OUTPUT);
     return EXIT_DONE;
 }

@@ -73,9 +73,9 @@ int common_parse(common_options *common, const option *const *tables, const char
         return EXIT_DONE;
     }
     if (*operands < 0)
-        return fail(EXIT_USE, "%s", error);
+        return report(EXIT_USE, "%s", error);
     message_quiet(common->quiet);
     if (common->size % 32)
-        return fail(EXIT_USE, "--size %d: not a multiple of 32", common->size);
+        return report(EXIT_USE, "--size %d: not a multiple of 32", common->size);
     return -1;
 }

@@ -89,13 +89,13 @@ static int dispatch(int count, char **arguments)
     }
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
         if (!strcmp(word, later[i]))
-            return fail(EXIT_USE, "%s: not in this version", word);
+            return report(EXIT_USE, "%s: not in this version", word);
     near = nearest_word(word, names, COMMANDS);
     if (word[0] == '-')
-        return fail(EXIT_USE, "%s: a command comes first; sam2 --help lists them", word);
+        return report(EXIT_USE, "%s: a command comes first; sam2 --help lists them", word);
     if (near)
-        return fail(EXIT_USE, "unknown command %s; did you mean %s?", word, near);
-    return fail(EXIT_USE, "unknown command %s; sam2 --help lists them", word);
+        return report(EXIT_USE, "unknown command %s; did you mean %s?", word, near);
+    return report(EXIT_USE, "unknown command %s; sam2 --help lists them", word);
 }
 
 int main(int count, char **arguments)
@@ -111,7 +111,7 @@ int main(int count, char **arguments)
     status = dispatch(count, arguments);
     errno = 0;
     if ((fflush(stdout) || ferror(stdout)) && (status == EXIT_DONE || status == EXIT_EMPTY))
-        status = fail(EXIT_FAULT, "standard output: cannot be written: %s",
-                      errno ? strerror(errno) : "an earlier write failed");
+        status = report(EXIT_FAULT, "standard output: cannot be written: %s",
+                        errno ? strerror(errno) : "an earlier write failed");
     return status;
 }

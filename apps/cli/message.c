@@ -22,7 +22,7 @@ static void print_line(const char *prefix, const char *format, va_list arguments
     fprintf(stderr, "sam2: %s%s\n", prefix, text);
 }
 
-int fail(int code, const char *format, ...)
+int report(int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -90,12 +90,12 @@ int exit_status(sam2_status status, failure_origin origin)
     return EXIT_FAULT;
 }
 
-int fail_library(const sam2_error *error, failure_origin origin)
+int report_library(const sam2_error *error, failure_origin origin)
 {
-    return fail(exit_status(error->code, origin), "%s", error->text[0] ? error->text : sam2_status_text(error->code));
+    return report(exit_status(error->code, origin), "%s", error->text[0] ? error->text : sam2_status_text(error->code));
 }
 
-int fail_picture(const char *text)
+int report_picture(const char *text)
 {
-    return fail(strstr(text, "out of memory") ? EXIT_FAULT : EXIT_PICTURE, "%s", text);
+    return report(strstr(text, "out of memory") ? EXIT_FAULT : EXIT_PICTURE, "%s", text);
 }

@@ -23,7 +23,7 @@ enum {
 #endif
 
 /* "sam2: ..." on one line; returns `code`, so that a failure can be reported and handed on in one statement. */
-int fail(int code, const char *format, ...) PRINTF_LIKE(2, 3);
+int report(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same for the cause of a failure inside the parts that report by text; always returns -1. */
 int explain(char *error, size_t error_size, const char *format, ...) PRINTF_LIKE(3, 4);
 
@@ -42,8 +42,8 @@ typedef enum failure_origin {
 } failure_origin;
 int exit_status(sam2_status status, failure_origin origin);
 /* Reports a failed library call and returns its exit status. */
-int fail_library(const sam2_error *error, failure_origin origin);
+int report_library(const sam2_error *error, failure_origin origin);
 /* Reports what media_read says about a picture. */
-int fail_picture(const char *text);
+int report_picture(const char *text);
 
 #endif

@@ -73,16 +73,16 @@ int model_path(const char *name, char *path, size_t size)
         snprintf(path, size, "%s", fixed[1]);
         if (!access(path, R_OK))
             return EXIT_DONE;
-        return fail(EXIT_MODEL, "the model micro is not installed: no file %s", fixed[0]);
+        return report(EXIT_MODEL, "the model micro is not installed: no file %s", fixed[0]);
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(name, names[i]) && stat(name, &about))
-            return fail(
+            return report(
                 EXIT_MODEL,
                 "%s is a name, and there is no file of that name: -m expects a checkpoint file of the model, or micro",
                 name);
     if (snprintf(path, size, "%s", name) >= (int)size)
-        return fail(EXIT_MODEL, "%.60s...: the file name is too long", name);
+        return report(EXIT_MODEL, "%.60s...: the file name is too long", name);
     return EXIT_DONE;
 }
 
@@ -101,11 +101,11 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
     options.image_size = common->size;
     options.isa = common->isa;
     if (sam2_model_open(path, &options, model, &error))
-        return fail_library(&error, FROM_MODEL_FILE);
+        return report_library(&error, FROM_MODEL_FILE);
     if (sam2_model_get_info(*model, info, &error)) {
         sam2_model_close(*model);
         *model = NULL;
-        return fail_library(&error, FROM_MODEL_FILE);
+        return report_library(&error, FROM_MODEL_FILE);
     }
     if (!strcmp(common->model, "micro") && !strcmp(info->name, "custom"))
         info->name = "micro"; /* its layout has no official name */

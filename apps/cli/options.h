@@ -42,6 +42,10 @@ typedef struct option {
     {                                                                                                                  \
         letter, name, OPTION_INT, target, "N", help, low, high, NULL, NULL                                             \
     }
+#define ROW_REAL(letter, name, target, low, high, help)                                                                \
+    {                                                                                                                  \
+        letter, name, OPTION_REAL, target, "X", help, low, high, NULL, NULL                                            \
+    }
 #define ROW_COUNT(letter, name, target, low, high, help)                                                               \
     {                                                                                                                  \
         letter, name, OPTION_COUNT, target, "N", help, low, high, NULL, NULL                                           \

@@ -30,12 +30,12 @@ int segment_outputs_check(const segment *s)
             continue;
         for (size_t k = 0; k < i; k++)
             if (outputs[k].path && !strcmp(outputs[k].path, outputs[i].path) && strcmp(outputs[i].path, "-"))
-                return fail(EXIT_USE, "%s and %s: both would write %s", outputs[k].shown, outputs[i].shown,
-                            outputs[i].path);
+                return report(EXIT_USE, "%s and %s: both would write %s", outputs[k].shown, outputs[i].shown,
+                              outputs[i].path);
         if (!strcmp(outputs[i].path, "-")) {
             if (taken)
-                return fail(EXIT_USE, "%s - and %s -: only one of them can go to standard output", taken,
-                            outputs[i].shown);
+                return report(EXIT_USE, "%s - and %s -: only one of them can go to standard output", taken,
+                              outputs[i].shown);
             taken = outputs[i].shown;
         }
         status = output_check(outputs[i].shown, outputs[i].path, s->input);
@@ -43,9 +43,9 @@ int segment_outputs_check(const segment *s)
             return status;
     }
     if (s->dump_file && !strcmp(s->dump_file, "-"))
-        return fail(EXIT_USE, "--dump -: arrays can be written to a file only");
+        return report(EXIT_USE, "--dump -: arrays can be written to a file only");
     if (s->output && !strcmp(s->output, "-") && segment_file_count(s) > 1)
-        return fail(EXIT_USE, "-o -: standard output takes one mask, and there are %d", segment_file_count(s));
+        return report(EXIT_USE, "-o -: standard output takes one mask, and there are %d", segment_file_count(s));
     return output_check("--dump", s->dump_file, s->input);
 }
 
@@ -54,13 +54,13 @@ int segment_outputs_open(segment *s)
     size_t count = (size_t)s->width * (size_t)s->height;
     s->mask = malloc(count);
     if (!s->mask)
-        return fail(EXIT_FAULT, "out of memory for a mask of %d x %d pixels", s->width, s->height);
+        return report(EXIT_FAULT, "out of memory for a mask of %d x %d pixels", s->width, s->height);
     if (s->json_file && !(s->objects = json_array()))
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     if (s->cutout_file) {
         s->cutout = malloc(count * 4);
         if (!s->cutout)
-            return fail(EXIT_FAULT, "out of memory for a cut-out of %d x %d pixels", s->width, s->height);
+            return report(EXIT_FAULT, "out of memory for a cut-out of %d x %d pixels", s->width, s->height);
         for (size_t i = 0; i < count; i++) {
             memcpy(s->cutout + 4 * i, s->picture.pixels + 3 * i, 3);
             s->cutout[4 * i + 3] = 0;
@@ -90,7 +90,7 @@ static int mask_name(const segment *s, int object, int k, char *name, size_t siz
     else
         used = snprintf(name, size, "%.*s%s%s", (int)(dot - s->output), s->output, number, dot);
     return used < (int)size ? EXIT_DONE
-                            : fail(EXIT_FAULT, "%.60s...: cannot be written: the name is too long", s->output);
+                            : report(EXIT_FAULT, "%.60s...: cannot be written: the name is too long", s->output);
 }
 
 static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, const int box[4], const char *file)
@@ -142,7 +142,7 @@ static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_
     int64_t area = 0;
     int box[4], status;
     if (sam2_mask_to_bytes(mask, 255, s->mask, s->width, &error))
-        return fail_library(&error, FROM_PROMPT);
+        return report_library(&error, FROM_PROMPT);
     if (s->clip_to_box && prompt->has_box)
         mask_clip(s->mask, s->width, s->height, &prompt->box);
     mask_measure(s->mask, s->width, s->height, &area, box);
@@ -152,10 +152,10 @@ static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_
         if (status)
             return status;
         if (media_write_png(name, s->mask, s->width, s->height, 1, (size_t)s->width, text, sizeof text))
-            return fail(EXIT_FAULT, "%s", text);
+            return report(EXIT_FAULT, "%s", text);
     }
     if (masks && json_array_append_new(masks, mask_json(s, mask, area, box, s->output ? name : NULL)))
-        return fail(EXIT_FAULT, "out of memory");
+        return report(EXIT_FAULT, "out of memory");
     if (!k)
         draw(s, object);
     if (!s->common.quiet && standard_output_is_free(s))
@@ -191,18 +191,18 @@ static int take_object(segment *s, int first, int place)
     sam2_error error = {SAM2_OK, ""};
     json_t *masks = NULL;
     if (order_by_score(s->result, place, order, &error))
-        return fail_library(&error, FROM_PROMPT);
+        return report_library(&error, FROM_PROMPT);
     if (s->objects) {
         masks = json_array();
         if (json_array_append_new(s->objects, json_pack("{s:i, s:O}", "id", first + place, "masks", masks))) {
             json_decref(masks);
-            return fail(EXIT_FAULT, "out of memory");
+            return report(EXIT_FAULT, "out of memory");
         }
     }
     for (int k = 0; k < count && !status; k++) {
         sam2_mask mask = SAM2_MASK_INIT;
         if (sam2_result_get_mask(s->result, place, order[k], &mask, &error))
-            status = fail_library(&error, FROM_PROMPT);
+            status = report_library(&error, FROM_PROMPT);
         else
             status = take_mask(s, &mask, first + place, k, masks);
     }
@@ -214,7 +214,7 @@ int segment_outputs_take(segment *s, int first)
 {
     int objects = sam2_result_object_count(s->result), status = EXIT_DONE;
     if (s->dump_file && !first && dump_masks(&s->dump, s->result, s->mask))
-        return fail(EXIT_FAULT, "%s", s->dump.error);
+        return report(EXIT_FAULT, "%s", s->dump.error);
     for (int place = 0; place < objects && !status; place++)
         status = take_object(s, first, place);
     return status;
@@ -263,7 +263,7 @@ static int write_overlay(segment *s)
                              object->points[i].label, 3 + side / 200);
     }
     if (media_write_png(s->overlay_file, pixels, s->width, s->height, 3, (size_t)s->width * 3, text, sizeof text))
-        return fail(EXIT_FAULT, "%s", text);
+        return report(EXIT_FAULT, "%s", text);
     return EXIT_DONE;
 }
 
@@ -275,9 +275,9 @@ int segment_outputs_finish(segment *s)
         status = write_overlay(s);
     if (!status && s->cutout_file &&
         media_write_png(s->cutout_file, s->cutout, s->width, s->height, 4, (size_t)s->width * 4, text, sizeof text))
-        status = fail(EXIT_FAULT, "%s", text);
+        status = report(EXIT_FAULT, "%s", text);
     if (!status && s->dump_file && dump_close(&s->dump, 1))
-        status = fail(EXIT_FAULT, "%s", s->dump.error);
+        status = report(EXIT_FAULT, "%s", s->dump.error);
     return !status && s->json_file ? write_json(s) : status;
 }
 

@@ -27,19 +27,19 @@ int output_check(const char *shown, const char *path, const char *input)
         return EXIT_DONE;
     if (!stat(path, &out)) {
         if (S_ISDIR(out.st_mode))
-            return fail(EXIT_FAULT, "%s %s: cannot be written: it is a folder", shown, path);
+            return report(EXIT_FAULT, "%s %s: cannot be written: it is a folder", shown, path);
         if (S_ISREG(out.st_mode) && input && strcmp(input, "-") && !stat(input, &in) && in.st_dev == out.st_dev &&
             in.st_ino == out.st_ino)
-            return fail(EXIT_USE, "%s %s: would replace the input", shown, path);
+            return report(EXIT_USE, "%s %s: would replace the input", shown, path);
         if (!S_ISREG(out.st_mode))
             return EXIT_DONE;
     }
     slash = strrchr(path, '/');
     if (slash && (size_t)(slash - path) >= sizeof folder)
-        return fail(EXIT_FAULT, "%s %.60s...: cannot be written: the name is too long", shown, path);
+        return report(EXIT_FAULT, "%s %.60s...: cannot be written: the name is too long", shown, path);
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
     if (access(folder, W_OK | X_OK))
-        return fail(EXIT_FAULT, "%s %s: cannot be written: %s", shown, path, strerror(errno));
+        return report(EXIT_FAULT, "%s %s: cannot be written: %s", shown, path, strerror(errno));
     return EXIT_DONE;
 }
 
@@ -89,9 +89,9 @@ int json_save(const json_t *json, const char *path, int compact)
     media_output output;
     int failed;
     if (!json)
-        return fail(EXIT_FAULT, "%s: out of memory", path);
+        return report(EXIT_FAULT, "%s: out of memory", path);
     if (media_output_open(&output, path, error, sizeof error))
-        return fail(EXIT_FAULT, "%s", error);
+        return report(EXIT_FAULT, "%s", error);
     errno = 0;
     failed = json_dumpf(json, output.file, JSON_REAL_PRECISION(9) | (compact ? JSON_COMPACT : JSON_INDENT(1))) != 0 ||
              fputc('\n', output.file) == EOF;
@@ -99,6 +99,6 @@ int json_save(const json_t *json, const char *path, int compact)
         explain(error, sizeof error, "%s: cannot be written: %s", output.label,
                 errno ? strerror(errno) : "out of memory");
     if (media_output_close(&output, !failed, failed ? NULL : error, failed ? 0 : sizeof error) || failed)
-        return fail(EXIT_FAULT, "%s", error);
+        return report(EXIT_FAULT, "%s", error);
     return EXIT_DONE;
 }
