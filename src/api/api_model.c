@@ -114,9 +114,9 @@ sam2_status open_weights(const weights *w, const model_config *config, const sam
 
 sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error)
 {
-    CHECK_POINTER(path);
     CHECK_POINTER(model);
     *model = NULL;
+    CHECK_POINTER(path);
     plan p;
     TRY(resolve_options(options, &p, error));
     weights *w = NULL;
@@ -126,9 +126,9 @@ sam2_status sam2_model_open(const char *path, const sam2_model_options *options,
 
 sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options, sam2_model **model, sam2_error *error)
 {
-    CHECK_POINTER(bytes);
     CHECK_POINTER(model);
     *model = NULL;
+    CHECK_POINTER(bytes);
     plan p;
     TRY(resolve_options(options, &p, error));
     weights *w = NULL;
@@ -172,9 +172,9 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
 
 sam2_status sam2_context_create(const sam2_model *model, sam2_context **context, sam2_error *error)
 {
-    CHECK_POINTER(model);
     CHECK_POINTER(context);
     *context = NULL;
+    CHECK_POINTER(model);
     const sam2_allocator *a = &model->m->allocator;
     void *memory = NULL;
     TRY(alloc_array(a, 1, sizeof(sam2_context), "a context", &memory, error));

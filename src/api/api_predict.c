@@ -22,9 +22,9 @@ static sam2_status check_image(const sam2_image *image, sam2_error *error)
 
 sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features, sam2_error *error)
 {
-    CHECK_POINTER(context);
     CHECK_POINTER(features);
     *features = NULL;
+    CHECK_POINTER(context);
     TRY(check_image(image, error));
     const model *m = context->model->m;
     sam2_features *f = NULL;
@@ -63,18 +63,18 @@ sam2_status sam2_features_save(const sam2_features *features, const char *path, 
 
 sam2_status sam2_features_load(const sam2_model *model, const char *path, sam2_features **features, sam2_error *error)
 {
-    CHECK_POINTER(model);
-    CHECK_POINTER(path);
     CHECK_POINTER(features);
     *features = NULL;
+    CHECK_POINTER(model);
+    CHECK_POINTER(path);
     return features_read(model->m, path, features, error);
 }
 
 sam2_status sam2_result_create(const sam2_model *model, sam2_result **result, sam2_error *error)
 {
-    CHECK_POINTER(model);
     CHECK_POINTER(result);
     *result = NULL;
+    CHECK_POINTER(model);
     void *memory = NULL;
     TRY(alloc_array(&model->m->allocator, 1, sizeof(sam2_result), "a result", &memory, error));
     sam2_result *r = memory;

@@ -33,7 +33,8 @@ void *arena_take(arena *a, size_t count, size_t size)
         a->peak = a->used;
     if (!a->base)
         return NULL;
-    assert(a->used <= a->capacity);
+    if (a->used > a->capacity)
+        abort();
     ASAN_POISON_MEMORY_REGION(a->base + at, a->used - at);
     ASAN_UNPOISON_MEMORY_REGION(a->base + at, bytes);
     return a->base + at;

@@ -14,7 +14,7 @@ typedef struct arena {
 } arena;
 
 /* `count` elements of `size` bytes aligned to 64, or NULL in a dry run. The sizes come from a checked configuration. Running past the
- * measured peak is a fault of the library and ends in an assertion. */
+ * measured peak is a fault of the library and ends the process rather than overwriting memory. */
 void *arena_take(arena *a, size_t count, size_t size);
 float *arena_floats(arena *a, size_t count);
 

@@ -1,0 +1,257 @@
+/* Which model a checkpoint is: told by its tensors, or by the configuration it carries; and what is wrong with one that does not fit. */
+#include "model/config.h"
+#include "support/cmocka_all.h"
+#include "support/fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Numbers of the official models: name, long name, tensors, values (of the checkpoints' state dicts). */
+static const struct {
+    const char *name, *long_name;
+    size_t tensors, values;
+} officials[] = {
+    {"sam2_t", "sam2_hiera_tiny", 468, 38946242},         {"sam2_s", "sam2_hiera_small", 516, 46044098},
+    {"sam2_b+", "sam2_hiera_base_plus", 612, 80833922},   {"sam2_l", "sam2_hiera_large", 900, 224430386},
+    {"sam2.1_t", "sam2.1_hiera_tiny", 471, 38962754},     {"sam2.1_s", "sam2.1_hiera_small", 519, 46060610},
+    {"sam2.1_b+", "sam2.1_hiera_base_plus", 615, 80850434}, {"sam2.1_l", "sam2.1_hiera_large", 903, 224446898},
+};
+#define OFFICIALS (sizeof officials / sizeof *officials)
+
+static sam2_error error;
+
+static void layouts_have_the_official_numbers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OFFICIALS; i++) {
+        model_config by_name, by_long_name;
+        model_layout layout;
+        need_ok(config_from_name(officials[i].name, &by_name, &error), &error);
+        need_ok(config_from_name(officials[i].long_name, &by_long_name, &error), &error);
+        assert_memory_equal(&by_name, &by_long_name, sizeof by_name);
+        assert_string_equal(by_name.name, officials[i].name);
+        need_ok(config_layout(&by_name, &alloc_default, &layout, &error), &error);
+        size_t values = 0;
+        for (size_t t = 0; t < layout.count; t++) {
+            size_t count = 1;
+            for (int d = 0; d < layout.list[t].dims; d++)
+                count *= (size_t)layout.list[t].shape[d];
+            values += count;
+        }
+        assert_int_equal(layout.count, officials[i].tensors);
+        assert_int_equal(values, officials[i].values);
+        config_layout_free(&layout);
+    }
+    static const char *const wrong[] = {"", "sam2", "sam2_", "sam2_x", "sam2.1_hiera_", "sam3_t", "SAM2_t", "sam2_t "};
+    model_config c;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(config_from_name(wrong[i], &c, &error), SAM2_ERROR_ARGUMENT);
+}
+
+/* Block windows as the official code has them: the first block of a stage with the window of the stage before. */
+static void windows_lag_by_one(void **state)
+{
+    (void)state;
+    static const int tiny[] = {8, 8, 4, 4, 14, 0, 14, 0, 14, 0, 14, 7};
+    static const int large[] = {8, 8, 8, 4, 4, 4, 4, 4, 4, 16};
+    model_config c;
+    need_ok(config_from_name("sam2.1_t", &c, &error), &error);
+    assert_int_equal(c.block_count, 12);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(c.blocks[i].window, tiny[i]);
+    need_ok(config_from_name("sam2.1_l", &c, &error), &error);
+    assert_int_equal(c.block_count, 48);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(c.blocks[i].window, large[i]);
+    for (int i = 9; i < 44; i++)
+        assert_int_equal(c.blocks[i].window, i == 23 || i == 33 || i == 43 ? 0 : 16);
+    assert_int_equal(c.blocks[44].window, 16);
+    assert_int_equal(c.blocks[47].window, 8);
+    assert_int_equal(c.blocks[44].heads, 16);
+    assert_int_equal(c.blocks[44].dim_out, 1152);
+}
+
+/* Tensors of a layout without values: what recognition looks at. `edit` may change the list. */
+typedef void edit_layout(model_layout *layout);
+
+static weights *empty_weights(const model_config *config, edit_layout *edit)
+{
+    model_layout layout;
+    weights *w = NULL;
+    need_ok(config_layout(config, &alloc_default, &layout, &error), &error);
+    if (edit)
+        edit(&layout);
+    need_ok(weights_synthesize(&alloc_default, layout.list, layout.count, 0, 0, &w, &error), &error);
+    config_layout_free(&layout);
+    return w;
+}
+
+static void recognised_by_tensors(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OFFICIALS; i++) {
+        if (strstr(officials[i].name, "_l")) /* 900 MB of values that nothing looks at */
+            continue;
+        model_config config, found;
+        need_ok(config_from_name(officials[i].name, &config, &error), &error);
+        weights *w = empty_weights(&config, NULL);
+        need_ok(config_from_weights(w, &found, &error), &error);
+        assert_memory_equal(&config, &found, sizeof config);
+        need_ok(config_check(&found, w, &alloc_default, &error), &error);
+        weights_close(w);
+    }
+}
+
+static void one_wrong_shape(model_layout *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->list[i].name, "sam_mask_decoder.conv_s1.weight") == 0)
+            l->list[i].shape[0] = 65;
+}
+
+static void one_missing_one_extra(model_layout *l)
+{
+    static const char extra[] = "ema.decay";
+    l->list[l->count - 1].name = extra; /* takes the place of obj_ptr_proj's last bias */
+}
+
+static void of_another_width(model_layout *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->list[i].name, "image_encoder.trunk.patch_embed.proj.weight") == 0)
+            l->list[i].shape[0] = 100;
+}
+
+static void faults_are_named(void **state)
+{
+    (void)state;
+    model_config config, found;
+    need_ok(config_from_name("sam2_t", &config, &error), &error);
+    weights *w = empty_weights(&config, one_wrong_shape);
+    need_ok(config_from_weights(w, &found, &error), &error);
+    assert_int_equal(config_check(&found, w, &alloc_default, &error), SAM2_ERROR_FORMAT);
+    assert_non_null(strstr(error.text, "sam_mask_decoder.conv_s1.weight is [65, 256, 1, 1], not [64, 256, 1, 1]"));
+    weights_close(w);
+
+    w = empty_weights(&config, one_missing_one_extra);
+    assert_int_equal(config_check(&config, w, &alloc_default, &error), SAM2_ERROR_FORMAT);
+    assert_non_null(strstr(error.text, "obj_ptr_proj.layers.2.bias [256] is missing"));
+    assert_non_null(strstr(error.text, "ema.decay [256] is not part of the model"));
+    weights_close(w);
+
+    w = empty_weights(&config, of_another_width);
+    assert_int_equal(config_from_weights(w, &found, &error), SAM2_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "width 100 with 12 blocks"));
+    weights_close(w);
+
+    /* 2.1 weights for a 2.0 layout: the tensors that 2.1 adds are extra. */
+    model_config newer;
+    need_ok(config_from_name("sam2.1_t", &newer, &error), &error);
+    w = empty_weights(&newer, NULL);
+    assert_int_equal(config_check(&config, w, &alloc_default, &error), SAM2_ERROR_FORMAT);
+    assert_non_null(strstr(error.text, "3 tensors are wrong"));
+    assert_non_null(strstr(error.text, "no_obj_embed_spatial [1, 64] is not part of the model"));
+    weights_close(w);
+}
+
+static void json_says_it_all(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OFFICIALS; i++) {
+        model_config config, found;
+        char json[2048];
+        need_ok(config_from_name(officials[i].name, &config, &error), &error);
+        config_to_json(&config, json, sizeof json);
+        assert_true(strlen(json) < sizeof json - 1);
+        /* A file of one tensor carries it; only the release is told by tensors. */
+        const weights_shape shapes[] = {{config.release_2_1 ? "no_obj_embed_spatial" : "other", 2, {1, 64}}};
+        weights *w = NULL, *again = NULL;
+        need_ok(weights_synthesize(&alloc_default, shapes, 1, 0, 0, &w, &error), &error);
+        need_ok(weights_write_safetensors(w, BUILD_DIR "/test-config.safetensors", json, 1, WEIGHTS_F32, &error), &error);
+        need_ok(weights_open(&alloc_default, BUILD_DIR "/test-config.safetensors", 1, &again, &error), &error);
+        need_ok(config_from_weights(again, &found, &error), &error);
+        assert_memory_equal(&config, &found, sizeof config);
+        weights_close(w);
+        weights_close(again);
+    }
+    remove(BUILD_DIR "/test-config.safetensors");
+}
+
+/* A configuration's numbers come from outside: each bad one is an error, none a crash. */
+static void json_that_lies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to; /* a piece of the good text, and what to put there */
+    } lies[] = {
+        {"\"embed_dim\":96", "\"embed_dim\":0"},
+        {"\"embed_dim\":96", "\"embed_dim\":1000000"},
+        {"\"embed_dim\":96", "\"embed_dim\":-96"},
+        {"\"embed_dim\":96", "\"embed_dim\":96.5"},
+        {"\"embed_dim\":96", "\"embed_dim\":\"96\""},
+        {"\"embed_dim\":96", "\"embed_dim\":99999999999999999999"},
+        {"\"num_heads\":1", "\"num_heads\":0"},
+        {"\"num_heads\":1", "\"num_heads\":7"},
+        {"\"stages\":[1,2,7,2]", "\"stages\":[1,2,7]"},
+        {"\"stages\":[1,2,7,2]", "\"stages\":[1,2,7,2,1]"},
+        {"\"stages\":[1,2,7,2]", "\"stages\":[0,2,7,2]"},
+        {"\"stages\":[1,2,7,2]", "\"stages\":[1,2,700000,2]"},
+        {"\"stages\":[1,2,7,2]", "\"stages\":[100,100,100,100]"},
+        {"\"window_spec\":[8,4,14,7]", "\"window_spec\":[0,4,14,7]"},
+        {"\"window_spec\":[8,4,14,7]", "\"window_spec\":[8,5,14,7]"},
+        {"\"window_spec\":[8,4,14,7]", "\"window_spec\":[8,4,14,65]"},
+        {"\"window_spec\":[8,4,14,7]", "\"window_spec\":[48,4,14,7]"},
+        {"\"global_att_blocks\":[5,7,9]", "\"global_att_blocks\":[10]"},
+        {"\"window_pos_embed_bkg_spatial_size\":[7,7]", "\"window_pos_embed_bkg_spatial_size\":[7,8]"},
+        {"\"window_pos_embed_bkg_spatial_size\":[7,7]", "\"window_pos_embed_bkg_spatial_size\":[0,0]"},
+        {"\"d_model\":256", "\"d_model\":8"},
+        {"\"d_model\":256", "\"d_model\":1000"},
+        {"\"fpn_top_down_levels\":[2,3]", "\"fpn_top_down_levels\":[0,1,2,3]"},
+        {"\"scalp\":1", "\"scalp\":0"},
+        {"\"image_size\":1024", "\"image_size\":1000"},
+        {"\"image_size\":1024", "\"image_size\":1048576"},
+        {"\"num_maskmem\":7", "\"num_maskmem\":0"},
+        {"\"out_dim\":64", "\"out_dim\":48"},
+        {"\"out_dim\":64", "\"out_dim\":0"},
+        {"\"kernel_size\":7", "\"kernel_size\":6"},
+        {"\"pred_obj_scores\":true", "\"pred_obj_scores\":false"},
+        {"\"image_encoder\":{", "\"image_coder\":{"},
+        {"\"trunk\":{", "\"trunk\":[{"},
+    };
+    model_config config, found;
+    char good[2048];
+    need_ok(config_from_name("sam2_t", &config, &error), &error);
+    config_to_json(&config, good, sizeof good);
+    const weights_shape shapes[] = {{"other", 1, {1}}};
+    weights *w = NULL, *again = NULL;
+    need_ok(weights_synthesize(&alloc_default, shapes, 1, 0, 0, &w, &error), &error);
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        char bad[2200];
+        const char *at = strstr(good, lies[i].from);
+        assert_non_null(at);
+        snprintf(bad, sizeof bad, "%.*s%s%s", (int)(at - good), good, lies[i].to, at + strlen(lies[i].from));
+        need_ok(weights_write_safetensors(w, BUILD_DIR "/test-lies.safetensors", bad, 1, WEIGHTS_F32, &error), &error);
+        need_ok(weights_open(&alloc_default, BUILD_DIR "/test-lies.safetensors", 1, &again, &error), &error);
+        sam2_status status = config_from_weights(again, &found, &error);
+        if (status != SAM2_ERROR_FORMAT && status != SAM2_ERROR_UNSUPPORTED)
+            fail_msg("%s: status %d", lies[i].to, (int)status);
+        assert_non_null(strstr(error.text, "sam2.config"));
+        weights_close(again);
+    }
+    weights_close(w);
+    remove(BUILD_DIR "/test-lies.safetensors");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layouts_have_the_official_numbers),
+        cmocka_unit_test(windows_lag_by_one),
+        cmocka_unit_test(recognised_by_tensors),
+        cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(json_says_it_all),
+        cmocka_unit_test(json_that_lies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
