@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Remakes the expected values of ../data/reference with the official code: see README.md for what each file holds.
 
-    python make_fixtures.py [--only small,resize,enlarge,large,trained] [--out DIR] [--sizes t,s,b+,l]
+    python make_fixtures.py [--only small,resize,enlarge,large,trained] [--out DIR] [--models sam2.1_t,…]
 """
 import argparse
 import json
@@ -18,7 +18,7 @@ from tensors import numbers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLAMP = 32.0
-SIZES = ("t", "s", "b+", "l")
+MODELS = [f"{family}_{size}" for family in ("sam2", "sam2.1") for size in ("t", "s", "b+", "l")]
 LARGE_SEEDS = (0, 3)
 
 # Where a case's mask_input comes from: the clamped first mask of the case "click", or pictures.logits.
@@ -54,7 +54,7 @@ def rare_cases(width, height):
     }
 
 
-# The last entries are prompts for which the decoder's stability rule keeps mask 0 and takes another one; make() checks that.
+# The last entries are prompts for which the decoder's stability rule keeps mask 0 and takes another one; collect() checks that.
 SMALL = {
     "small_2.0": dict(
         seed=541,
@@ -171,21 +171,16 @@ def small(out):
         write(os.path.join(out, name + ".safetensors"), arrays, facts, {"sam2.config": official.config_json(yaml)})
 
 
-def large(out, sizes):
-    """For pictures SAM 2 and 2.1 are the same network, and weights by name are the same weights: one file serves both, checked here."""
+def large(out, models):
+    """The official sizes. For pictures SAM 2 and 2.1 are one network, and weights by name are the same weights, so their files come out the same."""
     picture = pictures.pattern(*LARGE["picture"])
-    for size in sizes:
-        found = {}
-        for family in ("sam2", "sam2.1"):
-            module = official.synth.build(f"{family}_{size}").eval()
-            recorder = official.Recorder(module)
-            for seed in LARGE_SEEDS:
-                official.synth.fill(module, seed)
-                arrays, facts = collect(recorder, picture, 0, {"seed": numbers(seed)}, LARGE["cases"], tensors.sample)
-                other = found.setdefault(seed, arrays)
-                assert all(np.array_equal(other[k], arrays[k]) for k in other)
-                if family == "sam2.1":
-                    write(os.path.join(out, f"full_{size}_seed{seed}.safetensors"), arrays, facts, {"models": f"sam2_{size} sam2.1_{size}"})
+    for model in models:
+        module = official.synth.build(model).eval()
+        recorder = official.Recorder(module)
+        for seed in LARGE_SEEDS:
+            official.synth.fill(module, seed)
+            arrays, facts = collect(recorder, picture, 0, {"seed": numbers(seed)}, LARGE["cases"], tensors.sample)
+            write(os.path.join(out, f"{model}_seed{seed}.safetensors"), arrays, facts, {})
 
 
 def trained(out, weights):
@@ -233,7 +228,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--only", default="small,resize,enlarge,large,trained")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
-    ap.add_argument("--sizes", default=",".join(SIZES), help="of the full-size models")
+    ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
     ap.add_argument("--weights", default=os.path.join(HERE, "..", "..", "data", "sam2.1_hiera_micro.safetensors"), help="of the trained small model")
     ap.add_argument("--threads", type=int, default=1)
     args = ap.parse_args()
@@ -244,7 +239,7 @@ def main():
         small=lambda: small(args.out),
         resize=lambda: resize(args.out),
         enlarge=lambda: enlarge(args.out),
-        large=lambda: large(args.out, args.sizes.split(",")),
+        large=lambda: large(args.out, args.models.split(",")),
         trained=lambda: trained(args.out, args.weights),
     )
     for name in args.only.split(","):
