@@ -30,6 +30,7 @@ typedef struct bench {
     media_picture picture;
     uint8_t *mask;
     json_t *results;
+    char cpu[256];
     char isa[32]; /* the instruction set of the latest model */
     double samples[4][MOST_RUNS];
 } bench;
@@ -157,6 +158,19 @@ static int set_times(json_t *row, const char *name, bench_times t)
     return failed | json_object_set_new(row, key, json_number(round(t.greatest * 1000) / 1000));
 }
 
+static void print_row(const bench *b, const char *model, const sam2_model_info *info, const bench_times times[STAGES],
+                      double peak)
+{
+    if (json_array_size(b->results) == 1)
+        printf("%s, %d processors; picture %d x %d; medians of %d, ms\n%-12s %-5s %7s %9s %9s %9s %9s %9s\n", b->cpu,
+               machine_threads(), b->picture.width, b->picture.height, b->runs, "model", "prec", "threads", "load",
+               "encode", "decode", "10 clicks", "peak MiB");
+    printf("%-12s %-5s %7d %9.1f %9.1f %9.2f %9.1f %9.0f   encode %.1f to %.1f, decode %.2f to %.2f\n", model,
+           precision_name(info->precision), info->threads, times[LOAD].median, times[ENCODE].median,
+           times[DECODE].median, times[TEN_CLICKS].median, peak, times[ENCODE].least, times[ENCODE].greatest,
+           times[DECODE].least, times[DECODE].greatest);
+}
+
 /* One line of the table: a model in one precision with one number of threads. */
 static int measure(bench *b, const char *shown, const char *path, int precision, int threads)
 {
@@ -193,10 +207,7 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
     if (failed | json_array_append_new(b->results, row))
         return report(EXIT_FAULT, "out of memory");
     if (!b->json_file || strcmp(b->json_file, "-"))
-        printf("%-12s %-5s %7d %9.1f %9.1f %9.2f %9.1f %9.0f   encode %.1f to %.1f, decode %.2f to %.2f\n", model,
-               precision_name(info.precision), info.threads, times[LOAD].median, times[ENCODE].median,
-               times[DECODE].median, times[TEN_CLICKS].median, peak, times[ENCODE].least, times[ENCODE].greatest,
-               times[DECODE].least, times[DECODE].greatest);
+        print_row(b, model, &info, times, peak);
     return fflush(stdout) ? report(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
 }
 
@@ -243,7 +254,7 @@ static int bench_model(bench *b, const char *name)
 
 static int work(bench *b)
 {
-    char cpu[256], text[600];
+    char text[600];
     json_t *json;
     int status = EXIT_DONE;
     if (b->input && media_read(b->input, NULL, &b->picture, text, sizeof text))
@@ -256,16 +267,12 @@ static int work(bench *b)
     b->results = json_array();
     if (!b->picture.pixels || !b->mask || !b->results)
         return report(EXIT_FAULT, "out of memory");
-    machine_cpu(cpu, sizeof cpu);
-    if (!b->json_file || strcmp(b->json_file, "-"))
-        printf("%s, %d processors; picture %d x %d; medians of %d, ms\n%-12s %-5s %7s %9s %9s %9s %9s %9s\n", cpu,
-               machine_threads(), b->picture.width, b->picture.height, b->runs, "model", "prec", "threads", "load",
-               "encode", "decode", "10 clicks", "peak MiB");
+    machine_cpu(b->cpu, sizeof b->cpu);
     for (int i = 0; i < b->model_count && !status; i++)
         status = bench_model(b, b->models[i]);
     if (status || !b->json_file)
         return status;
-    json = json_pack("{s:{s:o, s:s, s:i}, s:{s:i, s:i}, s:i, s:s, s:O}", "machine", "cpu", json_text(cpu), "isa",
+    json = json_pack("{s:{s:o, s:s, s:i}, s:{s:i, s:i}, s:i, s:s, s:O}", "machine", "cpu", json_text(b->cpu), "isa",
                      b->isa, "threads", machine_threads(), "picture", "width", b->picture.width, "height",
                      b->picture.height, "runs", b->runs, "version", sam2_version(), "results", b->results);
     status = json_save(json, b->json_file, 0);

@@ -39,13 +39,14 @@ static int work(const encode *e)
     if (!status) {
         sam2_image image = {picture.pixels, picture.width, picture.height, (ptrdiff_t)picture.width * 3,
                             SAM2_PIXEL_RGB};
-        model_remark(&e->common);
         if (sam2_features_encode(context, &image, &features, &error))
             status = report_library(&error, FROM_PICTURE);
     }
     times[3] = now_ms();
     if (!status && sam2_features_save(features, e->output, &error))
         status = report_library(&error, FROM_OUTPUT);
+    if (!status)
+        model_remark(&e->common);
     if (!status && e->common.verbose)
         fprintf(stderr,
                 "sam2: %s %s, %s, %d threads; read picture %.1f ms, load %.1f ms, encode %.1f ms, output %.1f ms\n",

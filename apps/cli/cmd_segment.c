@@ -181,10 +181,8 @@ static int work(segment *s)
         status = open_dump(s);
     if (!status)
         status = make_features(s);
-    if (!status) {
-        model_remark(&s->common);
+    if (!status)
         status = segment_outputs_open(s);
-    }
     if (!status)
         status = predict_all(s);
     start = now_ms();
@@ -193,6 +191,7 @@ static int work(segment *s)
     s->times.output += now_ms() - start;
     if (status)
         return status;
+    model_remark(&s->common);
     if (s->common.verbose)
         fprintf(stderr,
                 "sam2: %s %s, %s, %d threads; load %.1f ms, read picture %.1f ms, encode %.1f ms, decode %.1f ms, "

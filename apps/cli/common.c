@@ -67,7 +67,7 @@ int common_parse(common_options *common, const option *const *tables, const char
 {
     char error[600];
     *operands = options_parse(tables, count, arguments, error, sizeof error);
-    if (common->help) { /* even beside a mistake: it is what helps then */
+    if (common->help) { /* even before a mistake: it is what helps then */
         printf("%s\nOptions:\n", usage);
         options_print(tables, stdout);
         return EXIT_DONE;
