@@ -81,6 +81,22 @@ int file_exists(const char *name)
     return !stat(name, &about);
 }
 
+int file_same(const char *a, const char *b)
+{
+    size_t na = 0, nb = 0;
+    uint8_t *fa = file_read(a, &na), *fb = file_read(b, &nb);
+    int same = fa && fb && na == nb && !memcmp(fa, fb, na);
+    free(fa);
+    free(fb);
+    return same;
+}
+
+void folder_make(const char *name)
+{
+    if (mkdir(name, 0777))
+        fail_msg("%s cannot be made", name);
+}
+
 static void redirect(const char *name, int flags, int fd)
 {
     int opened = open(name, flags, 0666);

@@ -26,5 +26,7 @@ const run_result *run_expect(int status, const char *format, ...);
 uint8_t *file_read(const char *name, size_t *size);
 void file_write(const char *name, const void *bytes, size_t size);
 int file_exists(const char *name);
+int file_same(const char *a, const char *b);
+void folder_make(const char *name);
 
 #endif

@@ -1,0 +1,106 @@
+/* What happens to files that were there, when a run fails, and how much memory a large picture takes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media.h"
+#include "run.h"
+#include "scene.h"
+
+static void no_leftovers(void)
+{
+    DIR *directory = opendir(".");
+    struct dirent *entry;
+    while ((entry = readdir(directory)))
+        if (strstr(entry->d_name, ".part") || strstr(entry->d_name, ".tmp"))
+            fail_msg("left behind: %s", entry->d_name);
+    closedir(directory);
+}
+
+static void is_old(const char *name)
+{
+    size_t size = 0;
+    char *bytes = (char *)file_read(name, &size);
+    if (!bytes || size != 3 || memcmp(bytes, "old", 3))
+        fail_msg("%s was touched", name);
+    free(bytes);
+}
+
+static void earlier_files_stay(void **state)
+{
+    (void)state;
+    file_write("dump.npz", "old", 3);
+    file_write("mask.png", "old", 3);
+    file_write("a.json", "old", 3);
+    /* The mask's file fails after the features, while the dump is open. */
+    run_expect(4, "segment -i scene.png -p 150,140 -o /dev/full --dump dump.npz --json a.json --size 256");
+    is_old("dump.npz");
+    is_old("a.json");
+    run_expect(3, "segment -m text.txt -i scene.png -p 150,140 -o mask.png --dump dump.npz");
+    is_old("mask.png");
+    is_old("dump.npz");
+    file_write("b.features", "old", 3);
+    file_write("b.sam2", "old", 3);
+    run_expect(2, "encode -i text.txt -o b.features");
+    run_expect(3, "convert text.txt b.sam2");
+    is_old("b.features");
+    is_old("b.sam2");
+    no_leftovers();
+    run_expect(0, "segment -i scene.png -p 150,140 -o mask.png --dump dump.npz --json a.json --size 256");
+    free(mask_read("mask.png", SCENE_WIDTH, SCENE_HEIGHT));
+    no_leftovers();
+}
+
+/* More objects take no more memory: masks at the picture's size are made one at a time. */
+static void memory_is_flat(void **state)
+{
+    enum { WIDTH = 3000, HEIGHT = 2000, OBJECTS = 64 };
+    uint8_t *pixels = malloc((size_t)WIDTH * HEIGHT * 3);
+    char line[8192] = "", error[300];
+    long one, many;
+    (void)state;
+    for (size_t i = 0; i < (size_t)WIDTH * HEIGHT * 3; i++)
+        pixels[i] = (uint8_t)(i / 3000);
+    assert_int_equal(media_write_png("large.png", pixels, WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, error, sizeof error), 0);
+    free(pixels);
+    for (int i = 0; i < OBJECTS; i++)
+        snprintf(line + strlen(line), sizeof line - strlen(line), " %s -b %d,100,%d,%d", i ? "--object" : "", 10 + 30 * i,
+                 500 + 30 * i, 1000 + 10 * i);
+    one = run_expect(0, "segment -i large.png -b 10,100,500,1000 --json one.json -q --size 256 --threads 1")->peak_kib;
+    many = run_expect(0, "segment -i large.png %s --json many.json -q --size 256 --threads 1", line)->peak_kib;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (many - one > 24 * 1024) /* a mask is 6 MB, logits of 32 objects 0.5 MB */
+        fail_msg("one object: %ld KiB, %d objects: %ld KiB", one, OBJECTS, many);
+#endif
+    assert_true(one > 0 && many > 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    run_begin();
+    scene_write("scene.png");
+    file_write("text.txt", "neither\n", 8);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    run_end();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(earlier_files_stay), cmocka_unit_test(memory_is_flat)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

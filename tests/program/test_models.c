@@ -1,0 +1,139 @@
+/* convert, synth, info, bench. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+#include "scene.h"
+
+static json_t *info_of(const char *model)
+{
+    json_error_t error;
+    json_t *json = json_loads(run_expect(0, "info %s --json -", model)->out, 0, &error);
+    if (!json)
+        fail_msg("%s: %s", model, error.text);
+    return json;
+}
+
+static void info(void **state)
+{
+    const run_result *r = run_expect(0, "info");
+    json_t *json;
+    (void)state;
+    assert_non_null(strstr(r->out, "parameters"));
+    assert_non_null(strstr(r->out, "512 x 512"));
+    json = info_of("micro");
+    assert_string_equal(json_string_value(json_object_get(json, "model")), "micro");
+    assert_int_equal(json_integer_value(json_object_get(json, "image_size")), 512);
+    assert_int_equal(json_integer_value(json_object_get(json, "low_res_size")), 128);
+    assert_true(json_integer_value(json_object_get(json, "parameters")) > 4000000);
+    assert_int_equal(strlen(json_string_value(json_object_get(json, "identity"))), 16);
+    assert_true(json_integer_value(json_object_get(json, "weight_bytes")) > 0);
+    json_decref(json);
+    json = info_of("micro --size 256 --threads 1 --isa ref --precision f32");
+    assert_int_equal(json_integer_value(json_object_get(json, "image_size")), 256);
+    assert_int_equal(json_integer_value(json_object_get(json, "threads")), 1);
+    assert_string_equal(json_string_value(json_object_get(json, "isa")), "ref");
+    assert_string_equal(json_string_value(json_object_get(json, "precision")), "f32");
+    json_decref(json);
+}
+
+/* The same model in another format gives the same masks, whatever the file is called. */
+static void convert(void **state)
+{
+    (void)state;
+    run_expect(0, "segment -i scene.png -p 150,140 -o micro.png --size 256");
+    run_expect(0, "convert micro other.safetensors");
+    run_expect(0, "segment -m other.safetensors -i scene.png -p 150,140 -o a.png --size 256");
+    assert_true(file_same("micro.png", "a.png"));
+    run_expect(0, "convert other.safetensors wide.safetensors --precision f32");
+    rename("wide.safetensors", "sam2.1_l");
+    run_expect(0, "segment -m sam2.1_l -i scene.png -p 150,140 -o b.png --size 256");
+    assert_true(file_same("micro.png", "b.png"));
+    run_expect(0, "convert micro native.sam2");
+    run_expect(0, "segment -m native.sam2 -i scene.png -p 150,140 -o c.png --size 256");
+    assert_true(file_same("micro.png", "c.png"));
+    remove("sam2.1_l");
+}
+
+static void synth(void **state)
+{
+    json_t *json;
+    (void)state;
+    run_expect(0, "synth sam2.1_t a.safetensors");
+    run_expect(0, "synth sam2.1_hiera_tiny b.safetensors --seed 0");
+    assert_true(file_same("a.safetensors", "b.safetensors"));
+    run_expect(0, "synth sam2.1_t b.safetensors --seed 1");
+    assert_false(file_same("a.safetensors", "b.safetensors"));
+    json = info_of("a.safetensors");
+    assert_string_equal(json_string_value(json_object_get(json, "model")), "sam2.1_t");
+    assert_int_equal(json_integer_value(json_object_get(json, "parameters")), 38962754);
+    json_decref(json);
+    remove("a.safetensors");
+    remove("b.safetensors");
+}
+
+static void bench(void **state)
+{
+    static const char *const names[] = {"load_ms", "encode_ms", "decode_ms", "ten_clicks_ms"};
+    const run_result *r = run_expect(0, "bench --runs 2 --threads 1,2 --precision f32 --size 128 --json bench.json");
+    char *text = (char *)file_read("bench.json", NULL);
+    json_error_t error;
+    json_t *json = json_loads(text, 0, &error);
+    const json_t *results = json_object_get(json, "results"), *machine = json_object_get(json, "machine");
+    (void)state;
+    assert_non_null(strstr(r->out, "micro"));
+    assert_true(json_is_string(json_object_get(machine, "cpu")) && json_is_string(json_object_get(machine, "isa")));
+    assert_true(json_integer_value(json_object_get(machine, "threads")) >= 1);
+    assert_int_equal(json_array_size(results), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *row = json_array_get(results, i);
+        assert_string_equal(json_string_value(json_object_get(row, "model")), "micro");
+        assert_string_equal(json_string_value(json_object_get(row, "precision")), "f32");
+        assert_int_equal(json_integer_value(json_object_get(row, "threads")), (int)i + 1);
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            char least[40], most[40];
+            snprintf(least, sizeof least, "%s_min", names[k]);
+            snprintf(most, sizeof most, "%s_max", names[k]);
+            double a = json_number_value(json_object_get(row, least)), b = json_number_value(json_object_get(row, names[k])),
+                   c = json_number_value(json_object_get(row, most));
+            assert_true(a > 0 && a <= b && b <= c);
+        }
+    }
+    json_decref(json);
+    free(text);
+    r = run_expect(0, "bench --runs 1 -m micro -i scene.png --size 128 --json -");
+    json = json_loads(r->out, 0, &error);
+    assert_non_null(json);
+    json_decref(json);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    run_begin();
+    scene_write("scene.png");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    run_end();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(info), cmocka_unit_test(convert), cmocka_unit_test(synth),
+                                       cmocka_unit_test(bench)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
