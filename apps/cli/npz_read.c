@@ -169,6 +169,7 @@ int npz_find(const void *bytes, size_t size, const char *label, const char *name
     const uint8_t *b = bytes;
     size_t end, position, count, length = strlen(name);
     char names[200] = "";
+    *out = (npz_array){0};
     if (size >= 6 && !memcmp(b, "\x93NUMPY", 6))
         return npy_parse(bytes, size, label, out, error, error_size);
     if (size < 22)
