@@ -2,11 +2,14 @@
 """The program against the official code: the same weights, picture and prompts; every tensor within its limit.
 
     python parity.py --program build/apps/cli/sam2 --models sam2.1_t,sam2_l --seeds 0,3 --pictures truck.jpg,cars.jpg --cache DIR
-                     [--cases click,box,…] [--threads N] [--isa avx2] [--option=--verify …]
+                     [--cases click,box,…] [--own-noise 3] [--threads N] [--isa avx2] [--option=--verify …]
     python parity.py --program … --scenes DIR --weights micro.safetensors --cache DIR     DIR holds *.png and prompts.json
     python parity.py --make-scenes DIR                                                     writes 20 made scenes
 
 Exits 1 when a limit is passed or the program fails, 2 when nothing was compared.
+
+Stand-in weights amplify rounding in the decoder: the official code, made to add in another order, differs from itself by up to 1e-4 in low_res and 5e-5 in
+iou. With --own-noise N an error over its limit (marked ~) is accepted up to N times what the official code differs from itself in that very case.
 
 The official results are kept in --cache (embedding, fpn0, fpn1 once a picture, about 25 MB; the rest once a prompt), so a second run needs only the
 program; --official-only fills the cache. Delete the folder when the official packages change.
@@ -15,6 +18,7 @@ prompts.json: {"scene_00.png": {"click": {"points": [[x, y, label], …]}, "box"
 "mask": "click" is given the logits of that case's first mask, which must come earlier.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -86,36 +90,54 @@ def case_key(name, case):
     return name + "-" + hashlib.sha1(json.dumps(case, sort_keys=True).encode()).hexdigest()[:8]
 
 
-class Official:
-    """Official results for one picture; the model is made only when something is not in the cache."""
+def another_order():
+    """Other kernels of torch for the same sums: matrix products without oneDNN, attention as plain products."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    def __init__(self, cache, picture, make_recorder):
+    stack = contextlib.ExitStack()
+    stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+    stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    return stack
+
+
+class Official:
+    """Official results for one picture; the model is made only when something is not in the cache. `order` is entered around its computations."""
+
+    def __init__(self, cache, picture, make_recorder, order=contextlib.nullcontext, prefix="", base=None):
         self.cache, self.picture, self.make_recorder, self.recorder, self.maps = cache, picture, make_recorder, None, None
+        self.order, self.prefix, self.base = order, prefix, base or self
+
+    def other(self):
+        """The same added in another order, given the same mask prompts."""
+        return Official(self.cache, self.picture, self.make_recorder, another_order, "other-", self)
 
     def encode(self):
-        self.maps = self.maps or self.cache.load("maps")
+        self.maps = self.maps or self.cache.load(self.prefix + "maps")
         if self.maps is None:
             self.recorder = self.make_recorder()
-            got = self.recorder.encode(self.picture)
+            with self.order():
+                got = self.recorder.encode(self.picture)
             self.maps = {k: got[k] for k in MAPS}
-            self.cache.save("maps", self.maps)
+            self.cache.save(self.prefix + "maps", self.maps)
         return self.maps
 
     def answer(self, name, cases):
-        case = cases[name]
-        got = self.cache.load(case_key(name, case))
+        case, key = cases[name], self.prefix + case_key(name, cases[name])
+        got = self.cache.load(key)
         if got is not None:
             shape = (len(got["iou"]), *self.picture.shape[:2])
             got["masks"] = np.unpackbits(got["masks"], axis=1, count=shape[1] * shape[2]).reshape(shape).astype(bool)
             return got
-        previous = self.answer(case["mask"], cases)["low_res"][:1] if "mask" in case else None
+        previous = self.base.answer(case["mask"], cases)["low_res"][:1] if "mask" in case else None
         if self.recorder is None:
             self.recorder = self.make_recorder()
         self.recorder.restore(self.encode(), self.picture.shape[:2])
-        got = self.recorder.predict(case.get("points", ()), case.get("box"), previous, case.get("multimask", True))
+        with self.order():
+            got = self.recorder.predict(case.get("points", ()), case.get("box"), previous, case.get("multimask", True))
         # The program's dump has the logits clamped as the official predictor returns them.
         got = dict(low_res=got["low_res_clamped"], iou=got["iou"], object_score=got["object_score"], masks=got["masks"])
-        self.cache.save(case_key(name, case), dict(got, masks=np.packbits(got["masks"].reshape(len(got["masks"]), -1), axis=1)))
+        self.cache.save(key, dict(got, masks=np.packbits(got["masks"].reshape(len(got["masks"]), -1), axis=1)))
         return got
 
 
@@ -171,29 +193,38 @@ def within(name, value):
 
 
 class Report:
-    def __init__(self):
-        self.bad, self.count, self.worst = 0, 0, {}
+    def __init__(self, own_noise):
+        self.own_noise, self.bad, self.count, self.excused, self.worst = own_noise, 0, 0, 0, {}
         print(f"{'model':22s} {'picture':16s} {'case':18s} " + " ".join(f"{n:>12s}" for n in LIMITS))
 
-    def row(self, model, picture, case, reference, ours, message):
-        cells, bad = [], message is not None
+    def row(self, model, picture, case, reference, ours, message, other):
+        """`other()` gives the official results added in another order."""
+        cells, bad, excused = [], message is not None, False
         for name in LIMITS if ours else ():
             value = error_of(name, reference[name], ours[name]) if name in ours else None
-            good = within(name, value)
-            bad |= not good
+            mark = "" if within(name, value) else "*"
+            if mark and value is not None and self.own_noise and self.is_noise(name, value, error_of(name, reference[name], other()[name])):
+                mark, excused = "~", True
+            bad |= mark == "*"
             if value is not None:
                 pick = min if name == "masks" else max
                 self.worst[name] = pick(self.worst.get(name, value), value)
             text = "missing" if name not in ours else "shape" if value is None else f"{value:.5f}" if name == "masks" else f"{value:.1e}"
-            cells.append(f"{text + ('' if good else '*'):>12s}")
+            cells.append(f"{text + mark:>12s}")
         print(f"{model:22s} {picture:16s} {case:18s} " + (" ".join(cells) or message), flush=True)
         self.bad += bad
+        self.excused += excused and not bad
         self.count += 1
+
+    def is_noise(self, name, value, own):
+        if own is None:
+            return False
+        return 1 - value <= self.own_noise * (1 - own) if name == "masks" else value <= self.own_noise * own
 
     def finish(self):
         print("worst   " + "  ".join(f"{n} {v:.5f}" if n == "masks" else f"{n} {v:.1e}" for n, v in self.worst.items()))
         print("limits  " + "  ".join(f"{n} {v}" for n, v in LIMITS.items()))
-        print(f"{self.count} compared, {self.bad} over a limit (*) or failed")
+        print(f"{self.count} compared, {self.bad} over a limit (*) or failed, {self.excused} within the official code's own noise (~)")
         raise SystemExit(1 if self.bad else 0 if self.count else 2)
 
 
@@ -206,7 +237,7 @@ def read_picture(path):
 def compare_picture(args, report, official, model, weights, path, cases):
     chosen = args.cases.split(",") if args.cases else list(cases)
     with tempfile.TemporaryDirectory() as tmp:
-        previous = {}
+        previous, twin = {}, official.other()
         for name in chosen:
             case = cases[name]
             reference = official.encode() | official.answer(name, cases)
@@ -219,7 +250,8 @@ def compare_picture(args, report, official, model, weights, path, cases):
                 if not os.path.exists(mask):
                     np.savez(mask, low_res=official.answer(case["mask"], cases)["low_res"])
             ours, message = program_answer(args, weights, path, case, mask, os.path.join(tmp, "ours.npz"))
-            report.row(model, os.path.basename(path), name, reference, ours, message)
+            other = lambda: twin.encode() | twin.answer(name, cases)
+            report.row(model, os.path.basename(path), name, reference, ours, message, other)
             if os.path.exists(os.path.join(tmp, "ours.npz")):
                 os.remove(os.path.join(tmp, "ours.npz"))
 
@@ -324,6 +356,7 @@ def main():
     ap.add_argument("--weights", help="the .safetensors with its configuration, for --scenes")
     ap.add_argument("--make-scenes", metavar="DIR")
     ap.add_argument("--cases", help="names divided by commas; default all")
+    ap.add_argument("--own-noise", type=float, metavar="N", help="accept errors up to N times the official code's difference from itself")
     ap.add_argument("--cache", help="folder for the official results")
     ap.add_argument("--official-only", action="store_true", help="fill the cache, do not run the program")
     ap.add_argument("--temporary", help="folder for weights, up to 900 MB at a time; default the system's")
@@ -340,7 +373,7 @@ def main():
     import torch
 
     torch.set_num_threads(args.official_threads)
-    report = Report()
+    report = Report(args.own_noise)
     run_scenes(args, report) if args.scenes else run_models(args, report)
     if args.official_only:
         sys.exit(0)
