@@ -3,15 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The first place from `x` on that is not 0, or `width`; eight bytes at a time, for most of a large mask is empty. */
+static int skip_outside(const uint8_t *row, int x, int width)
+{
+    uint64_t eight = 0;
+    for (; x + 8 <= width; x += 8) {
+        memcpy(&eight, row + x, 8);
+        if (eight)
+            break;
+    }
+    while (x < width && !row[x])
+        x++;
+    return x;
+}
+
 void mask_measure(const uint8_t *mask, int width, int height, int64_t *area, int box[4])
 {
     int left = width, right = -1, top = -1, bottom = -1;
     *area = 0;
     for (int y = 0; y < height; y++) {
         const uint8_t *row = mask + (size_t)y * (size_t)width;
-        int first = 0, last = width - 1, inside = 0;
-        while (first < width && !row[first])
-            first++;
+        int first = skip_outside(row, 0, width), last = width - 1, inside = 0;
         if (first == width)
             continue;
         while (!row[last])
@@ -38,6 +50,8 @@ typedef struct rle_text {
     size_t length, capacity;
     int64_t before[2]; /* the counts one and two places back */
     int64_t count;     /* how many so far */
+    int64_t run;       /* pixels of the run that is not written yet */
+    int inside;        /* of which kind it is */
     int failed;
 } rle_text;
 
@@ -68,34 +82,55 @@ static void add_count(rle_text *t, int64_t value)
     t->count++;
 }
 
-char *mask_rle(const uint8_t *mask, int width, int height)
+/* `count` more pixels of one kind. */
+static void add_run(rle_text *t, int inside, int64_t count)
+{
+    if (inside != t->inside && count) {
+        add_count(t, t->run);
+        t->run = 0;
+        t->inside = inside;
+    }
+    t->run += count;
+}
+
+/* One column within the box: 0 and 1. */
+static void add_column(rle_text *t, const uint8_t *column, size_t rows)
+{
+    while (rows && !t->failed) {
+        int inside = column[0];
+        const uint8_t *end = memchr(column, !inside, rows);
+        size_t same = end ? (size_t)(end - column) : rows;
+        add_run(t, inside, (int64_t)same);
+        column += same;
+        rows -= same;
+    }
+}
+
+char *mask_rle(const uint8_t *mask, int width, int height, const int box[4])
 {
     enum { COLUMNS = 64 }; /* columns are gathered together, so that a picture is read by cache lines */
     rle_text t = {0};
-    size_t stride = (size_t)width;
-    uint8_t *block = malloc((size_t)height * COLUMNS);
-    int64_t run = 0;
-    int inside = 0;
+    size_t rows = (size_t)box[3];
+    uint8_t *block = malloc(rows * COLUMNS + 1);
     if (!block)
         return NULL;
-    for (int x0 = 0; x0 < width && !t.failed; x0 += COLUMNS) {
-        int columns = width - x0 < COLUMNS ? width - x0 : COLUMNS;
-        for (int y = 0; y < height; y++) {
-            const uint8_t *row = mask + (size_t)y * stride + x0;
+    add_run(&t, 0, (int64_t)box[0] * height);
+    for (int x0 = 0; x0 < box[2] && !t.failed; x0 += COLUMNS) {
+        int columns = box[2] - x0 < COLUMNS ? box[2] - x0 : COLUMNS;
+        for (size_t y = 0; y < rows; y++) {
+            const uint8_t *row = mask + ((size_t)box[1] + y) * (size_t)width + (size_t)(box[0] + x0);
             for (int x = 0; x < columns; x++)
-                block[(size_t)x * (size_t)height + (size_t)y] = row[x] != 0;
+                block[(size_t)x * rows + y] = row[x] != 0;
         }
-        for (size_t i = 0; i < (size_t)columns * (size_t)height && !t.failed; i++) {
-            if (block[i] != inside) {
-                add_count(&t, run);
-                run = 0;
-                inside = !inside;
-            }
-            run++;
+        for (int x = 0; x < columns; x++) {
+            add_run(&t, 0, box[1]);
+            add_column(&t, block + (size_t)x * rows, rows);
+            add_run(&t, 0, height - box[1] - box[3]);
         }
     }
+    add_run(&t, 0, (int64_t)(width - box[0] - box[2]) * height);
     if (!t.failed)
-        add_count(&t, run);
+        add_count(&t, t.run);
     free(block);
     if (t.failed) {
         free(t.text);

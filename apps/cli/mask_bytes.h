@@ -10,8 +10,9 @@
 /* Area and tight box [x, y, width, height], all 0 for an empty mask. */
 void mask_measure(const uint8_t *mask, int width, int height, int64_t *area, int box[4]);
 
-/* COCO's compressed run lengths, as pycocotools writes them; malloc; NULL when out of memory. */
-char *mask_rle(const uint8_t *mask, int width, int height);
+/* COCO's compressed run lengths, as pycocotools writes them; `box` is the mask's own, outside which nothing is looked
+ * at. malloc; NULL when out of memory. */
+char *mask_rle(const uint8_t *mask, int width, int height, const int box[4]);
 
 /* Clears the pixels whose centre is not in the box. */
 void mask_clip(uint8_t *mask, int width, int height, const sam2_box *box);

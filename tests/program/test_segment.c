@@ -124,10 +124,11 @@ static void check_mask(const json_t *json)
 {
     uint8_t *mask = mask_read(text(json, "file"), SCENE_WIDTH, SCENE_HEIGHT);
     const json_t *box = json_object_get(json, "bbox"), *rle = json_object_get(json, "rle");
-    char *counts = mask_rle(mask, SCENE_WIDTH, SCENE_HEIGHT);
+    char *counts;
     int64_t area;
     int tight[4];
     mask_measure(mask, SCENE_WIDTH, SCENE_HEIGHT, &area, tight);
+    counts = mask_rle(mask, SCENE_WIDTH, SCENE_HEIGHT, tight);
     assert_true((double)area == number(json, "area"));
     assert_int_equal(json_array_size(box), 4);
     for (size_t i = 0; i < 4; i++)
