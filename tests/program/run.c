@@ -177,8 +177,8 @@ const run_result *run_expect(int status, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(line, sizeof line, format, arguments);
         va_end(arguments);
-        fail_msg("sam2 %s\nexit status %d, expected %d\nstdout: %.2000s\nstderr: %s", line, latest.status, status, latest.out,
-                 latest.err);
+        fail_msg("sam2 %s\nexit status %d, expected %d\nstdout: %.2000s\nstderr: %s", line, latest.status, status,
+                 latest.out, latest.err);
     }
     return &latest;
 }

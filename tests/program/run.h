@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 typedef struct run_result {
-    int status;    /* exit status; 256 + the signal's number when it was killed */
-    char *out;     /* standard output, with a NUL behind it */
+    int status; /* exit status; 256 + the signal's number when it was killed */
+    char *out;  /* standard output, with a NUL behind it */
     size_t out_size;
     char *err;     /* standard error, as text */
     long peak_kib; /* greatest resident size */
@@ -16,8 +16,8 @@ typedef struct run_result {
 /* An own empty folder, in which the runs of this process take place; removed by run_end. */
 void run_begin(void);
 void run_end(void);
-/* Runs `sam2` in that folder. The line is split at blanks; "< FILE" and "> FILE" redirect, "<&-", ">&-" and "2>&-" close. The result is valid
- * until the next run. */
+/* Runs `sam2` in that folder. The line is split at blanks; "< FILE" and "> FILE" redirect, "<&-", ">&-" and "2>&-"
+ * close. The result is valid until the next run. */
 const run_result *run(const char *format, ...);
 /* The same, and fails the test with everything that was said unless the exit status is this. */
 const run_result *run_expect(int status, const char *format, ...);

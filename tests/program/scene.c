@@ -60,14 +60,30 @@ static size_t stored_place(int orientation, int width, int height, int x, int y,
     int sx, sy;
     *sw = orientation >= 5 ? height : width;
     switch (orientation) {
-    case 2: sx = width - 1 - x, sy = y; break;
-    case 3: sx = width - 1 - x, sy = height - 1 - y; break;
-    case 4: sx = x, sy = height - 1 - y; break;
-    case 5: sx = y, sy = x; break;
-    case 6: sx = y, sy = width - 1 - x; break;
-    case 7: sx = height - 1 - y, sy = width - 1 - x; break;
-    case 8: sx = height - 1 - y, sy = x; break;
-    default: sx = x, sy = y; break;
+    case 2:
+        sx = width - 1 - x, sy = y;
+        break;
+    case 3:
+        sx = width - 1 - x, sy = height - 1 - y;
+        break;
+    case 4:
+        sx = x, sy = height - 1 - y;
+        break;
+    case 5:
+        sx = y, sy = x;
+        break;
+    case 6:
+        sx = y, sy = width - 1 - x;
+        break;
+    case 7:
+        sx = height - 1 - y, sy = width - 1 - x;
+        break;
+    case 8:
+        sx = height - 1 - y, sy = x;
+        break;
+    default:
+        sx = x, sy = y;
+        break;
     }
     return (size_t)sy * (size_t)*sw + (size_t)sx;
 }
@@ -80,8 +96,8 @@ static void put_big(uint8_t *p, uint32_t value)
 void scene_write_oriented(const char *name, int orientation)
 {
     /* A chunk eXIf: a TIFF header with the one entry 0x0112. */
-    uint8_t chunk[12 + 26] = {0, 0, 0, 26, 'e', 'X', 'I', 'f', 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0,
-                              (uint8_t)orientation};
+    uint8_t chunk[12 + 26] = {0, 0, 0, 26, 'e', 'X',  'I', 'f', 'M', 'M', 0, 42, 0, 0,
+                              0, 8, 0, 1,  1,   0x12, 0,   3,   0,   0,   0, 1,  0, (uint8_t)orientation};
     const size_t header = 8 + 25; /* signature and IHDR */
     uint8_t *pixels = scene_pixels(), *stored = malloc((size_t)SCENE_WIDTH * SCENE_HEIGHT * 3), *file, *whole;
     char error[300];

@@ -6,7 +6,8 @@
 
 enum { SCENE_WIDTH = 480, SCENE_HEIGHT = 320 };
 
-/* A disc at (150, 140) of radius 70 and a bar from (290, 60) to (420, 250) on a noisy ground; [height][width][3]; malloc. */
+/* A disc at (150, 140) of radius 70 and a bar from (290, 60) to (420, 250) on a noisy ground; [height][width][3];
+ * malloc. */
 uint8_t *scene_pixels(void);
 int scene_in_disc(int x, int y);
 int scene_in_bar(int x, int y);

@@ -72,8 +72,8 @@ static void memory_is_flat(void **state)
     assert_int_equal(media_write_png("large.png", pixels, WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, error, sizeof error), 0);
     free(pixels);
     for (int i = 0; i < OBJECTS; i++)
-        snprintf(line + strlen(line), sizeof line - strlen(line), " %s -b %d,100,%d,%d", i ? "--object" : "", 10 + 30 * i,
-                 500 + 30 * i, 1000 + 10 * i);
+        snprintf(line + strlen(line), sizeof line - strlen(line), " %s -b %d,100,%d,%d", i ? "--object" : "",
+                 10 + 30 * i, 500 + 30 * i, 1000 + 10 * i);
     one = run_expect(0, "segment -i large.png -b 10,100,500,1000 --json one.json -q --size 256 --threads 1")->peak_kib;
     many = run_expect(0, "segment -i large.png %s --json many.json -q --size 256 --threads 1", line)->peak_kib;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -34,8 +34,8 @@ static void as_pycocotools(void **state)
         int64_t area;
         uint8_t *mask;
         char *text;
-        assert_int_equal(sscanf(line, "%d %d %d %d %d %d %lld %d %d %d %d %199999s", &c[0], &c[1], &c[2], &c[3], &c[4], &c[5],
-                                &want_area, &want[0], &want[1], &want[2], &want[3], counts),
+        assert_int_equal(sscanf(line, "%d %d %d %d %d %d %lld %d %d %d %d %199999s", &c[0], &c[1], &c[2], &c[3], &c[4],
+                                &c[5], &want_area, &want[0], &want[1], &want[2], &want[3], counts),
                          12);
         mask = pattern(c);
         mask_measure(mask, c[0], c[1], &area, box);

@@ -103,7 +103,8 @@ static void bench(void **state)
             char least[40], most[40];
             snprintf(least, sizeof least, "%s_min", names[k]);
             snprintf(most, sizeof most, "%s_max", names[k]);
-            double a = json_number_value(json_object_get(row, least)), b = json_number_value(json_object_get(row, names[k])),
+            double a = json_number_value(json_object_get(row, least)),
+                   b = json_number_value(json_object_get(row, names[k])),
                    c = json_number_value(json_object_get(row, most));
             assert_true(a > 0 && a <= b && b <= c);
         }

@@ -85,7 +85,8 @@ static void refusals(void **state)
     refused(FIXTURES "/rle.txt", "low_res", "not a .npz archive");
 }
 
-/* Every file cut at every length, and every byte changed: an answer or an error, never a fault (the sanitizers look on). */
+/* Every file cut at every length, and every byte changed: an answer or an error, never a fault (the sanitizers look
+ * on). */
 static void damage(void **state)
 {
     static const char *const files[] = {FIXTURES "/plain.npz", FIXTURES "/packed.npz", FIXTURES "/double.npy"};
@@ -173,7 +174,8 @@ static void misuse(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(from_numpy), cmocka_unit_test(refusals), cmocka_unit_test(damage),
-                                       cmocka_unit_test(round_trip), cmocka_unit_test(misuse)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(from_numpy), cmocka_unit_test(refusals),
+                                       cmocka_unit_test(damage), cmocka_unit_test(round_trip),
+                                       cmocka_unit_test(misuse)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,8 @@ static int parse(const char *line)
                              ROW_CHOICE(0, "choice", &v.choice, "one|two|twofold", "a choice"),
                              ROW_COUNT(0, "count", &v.count, 0, 18446744073709551615.0, "a large number"),
                              ROW_REAL(0, "real", &v.real, -1, 1, "a real number"),
-                             ROW_CALL('c', "call", &v, remember, "WORD", "called"), ROW_END};
+                             ROW_CALL('c', "call", &v, remember, "WORD", "called"),
+                             ROW_END};
     const option *const tables[] = {first, second, NULL};
     int count = 0;
     memset(&v, 0, sizeof v);

@@ -51,12 +51,14 @@ static void units(void **state)
     mask_of("-p 0.3125,0.5 --units fraction", "fraction.png");
     assert_true(file_same("pixels.png", "fraction.png"));
     says(run("segment -i scene.png -p 0.3125,0.5 --size 256"), "warning: no coordinate is greater than 1");
-    says(run("segment -i scene.png -p 500,10 --size 256"), "warning: object 0: the point 500,10 lies outside the picture");
+    says(run("segment -i scene.png -p 500,10 --size 256"),
+         "warning: object 0: the point 500,10 lies outside the picture");
     says(run("segment -i scene.png -p 150,140,0 --size 256"), "hint: object 0 has only points outside");
     assert_null(strstr(run("segment -i scene.png -p 150,140 --size 256")->err, "warning"));
 }
 
-/* Objects of different kinds in one call, each as if it had been asked for alone. More of them than go into one prediction. */
+/* Objects of different kinds in one call, each as if it had been asked for alone. More of them than go into one
+ * prediction. */
 static void many_objects(void **state)
 {
     static const char *const prompts[] = {"-p 150,140 -p 350,150,0", "-p 350,150", "-b 285,55,425,255",
@@ -200,9 +202,12 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(box_forms),      cmocka_unit_test(units),
-                                       cmocka_unit_test(many_objects),   cmocka_unit_test(masks_as_prompts),
-                                       cmocka_unit_test(without_prompt), cmocka_unit_test(features_from_a_file),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(box_forms),
+                                       cmocka_unit_test(units),
+                                       cmocka_unit_test(many_objects),
+                                       cmocka_unit_test(masks_as_prompts),
+                                       cmocka_unit_test(without_prompt),
+                                       cmocka_unit_test(features_from_a_file),
                                        cmocka_unit_test(dump)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -183,9 +183,12 @@ static void fractions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(objects),          cmocka_unit_test(refusals),
-                                       cmocka_unit_test(empty_on_request), cmocka_unit_test(boxes),
-                                       cmocka_unit_test(against_the_picture), cmocka_unit_test(fractions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(objects),
+                                       cmocka_unit_test(refusals),
+                                       cmocka_unit_test(empty_on_request),
+                                       cmocka_unit_test(boxes),
+                                       cmocka_unit_test(against_the_picture),
+                                       cmocka_unit_test(fractions)};
     message_quiet(1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,7 +144,8 @@ static void check_mask(const json_t *json)
 
 static void json(void **state)
 {
-    const run_result *r = run_expect(0, "segment -i scene.png -p 150,140 --object -b 285,55,425,255 --multimask -o j.png --json -");
+    const run_result *r =
+        run_expect(0, "segment -i scene.png -p 150,140 --object -b 285,55,425,255 --multimask -o j.png --json -");
     json_t *whole = json_of(r->out);
     const json_t *image = json_object_get(whole, "image"), *objects = json_object_get(whole, "objects"),
                  *times = json_object_get(whole, "timing_ms");
@@ -230,7 +231,8 @@ static void content_over_name(void **state)
         memcpy(rgba + 4 * i, pixels + 3 * i, 3);
         rgba[4 * i + 3] = i % SCENE_WIDTH < 200 ? 0 : 255;
     }
-    assert_int_equal(media_write_png("alpha.jpg", rgba, SCENE_WIDTH, SCENE_HEIGHT, 4, SCENE_WIDTH * 4, error, sizeof error), 0);
+    assert_int_equal(
+        media_write_png("alpha.jpg", rgba, SCENE_WIDTH, SCENE_HEIGHT, 4, SCENE_WIDTH * 4, error, sizeof error), 0);
     run_expect(0, "segment -i scene.png -p 150,140 -o rgb.png");
     run_expect(0, "segment -i alpha.jpg -p 150,140 -o rgba.png");
     assert_true(file_same("rgb.png", "rgba.png"));
@@ -259,7 +261,8 @@ static void overlay_and_cutout(void **state)
     assert_int_equal(bytes[25], 6); /* the colour type of RGBA */
     free(bytes);
     /* Over black, what is cut away is black, and the rest is the picture's. */
-    assert_int_equal(media_read("cut.png", &(media_options){.alpha = MEDIA_ALPHA_BLACK}, &picture, error, sizeof error), 0);
+    assert_int_equal(media_read("cut.png", &(media_options){.alpha = MEDIA_ALPHA_BLACK}, &picture, error, sizeof error),
+                     0);
     for (int i = 0; i < COUNT; i++) {
         static const uint8_t black[3];
         assert_memory_equal(picture.pixels + 3 * i, mask[i] ? scene + 3 * i : black, 3);
@@ -271,7 +274,8 @@ static void overlay_and_cutout(void **state)
 
 static void nothing_found(void **state)
 {
-    const run_result *r = run_expect(5, "segment -i scene.png -b 10.6,10.6,10.9,10.9 --clip-to-box -o none.png --json none.json");
+    const run_result *r =
+        run_expect(5, "segment -i scene.png -b 10.6,10.6,10.9,10.9 --clip-to-box -o none.png --json none.json");
     uint8_t *mask = mask_read("none.png", SCENE_WIDTH, SCENE_HEIGHT), *bytes;
     json_t *whole;
     (void)state;
@@ -281,7 +285,9 @@ static void nothing_found(void **state)
     free(mask);
     bytes = file_read("none.json", NULL);
     whole = json_of((const char *)bytes);
-    assert_true(number(json_array_get(json_object_get(json_array_get(json_object_get(whole, "objects"), 0), "masks"), 0), "area") == 0);
+    assert_true(
+        number(json_array_get(json_object_get(json_array_get(json_object_get(whole, "objects"), 0), "masks"), 0),
+               "area") == 0);
     json_decref(whole);
     free(bytes);
     run_expect(0, "segment -i scene.png -b 10.6,10.6,10.9,10.9 --object -p 150,140 --clip-to-box");
