@@ -61,17 +61,18 @@ static inline __m256 gelu_f32(__m256 x)
     const __m256 rounder = _mm256_set1_ps(ROUNDER);
     __m256 a = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
     a = _mm256_min_ps(_mm256_set1_ps(TAIL_END), a); /* in this order NaN passes, in max too */
-    __m256 q = _mm256_set1_ps(TAIL_10);
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_9));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_8));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_7));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_6));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_5));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_4));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_3));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_2));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_1));
-    q = _mm256_fmadd_ps(q, a, _mm256_set1_ps(TAIL_0));
+    /* Even and odd powers apart: two short chains of multiply-adds in place of a long one. */
+    __m256 square = _mm256_mul_ps(a, a), q = _mm256_set1_ps(TAIL_10), odd = _mm256_set1_ps(TAIL_9);
+    q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_8));
+    odd = _mm256_fmadd_ps(odd, square, _mm256_set1_ps(TAIL_7));
+    q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_6));
+    odd = _mm256_fmadd_ps(odd, square, _mm256_set1_ps(TAIL_5));
+    q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_4));
+    odd = _mm256_fmadd_ps(odd, square, _mm256_set1_ps(TAIL_3));
+    q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_2));
+    odd = _mm256_fmadd_ps(odd, square, _mm256_set1_ps(TAIL_1));
+    q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_0));
+    q = _mm256_fmadd_ps(odd, a, q);
     __m256 normal = _mm256_cmp_ps(q, _mm256_set1_ps(EXP2_LEAST), _CMP_GE_OQ);
     __m256 rounded = _mm256_add_ps(q, rounder);
     __m256 f = _mm256_sub_ps(q, _mm256_sub_ps(rounded, rounder));

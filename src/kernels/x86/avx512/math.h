@@ -53,18 +53,19 @@ static inline __m512 exp_f32(__m512 x)
 static inline __m512 gelu_f32(__m512 x)
 {
     const __m512 rounder = _mm512_set1_ps(ROUNDER);
-    __m512 a = _mm512_min_ps(_mm512_set1_ps(TAIL_END), _mm512_abs_ps(x)); /* in this order NaN passes, in max too */
-    __m512 q = _mm512_set1_ps(TAIL_10);
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_9));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_8));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_7));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_6));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_5));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_4));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_3));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_2));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_1));
-    q = _mm512_fmadd_ps(q, a, _mm512_set1_ps(TAIL_0));
+    __m512 a = _mm512_range_ps(x, _mm512_set1_ps(TAIL_END), 0x0A); /* the smaller of both, without signs */
+    /* Even and odd powers apart: two short chains of multiply-adds in place of a long one. */
+    __m512 square = _mm512_mul_ps(a, a), q = _mm512_set1_ps(TAIL_10), odd = _mm512_set1_ps(TAIL_9);
+    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_8));
+    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_7));
+    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_6));
+    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_5));
+    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_4));
+    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_3));
+    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_2));
+    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_1));
+    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_0));
+    q = _mm512_fmadd_ps(odd, a, q);
     __m512 n = _mm512_sub_ps(_mm512_add_ps(q, rounder), rounder);
     __m512 f = _mm512_sub_ps(q, n);
     __m512 p = _mm512_set1_ps(EXP2_5);

@@ -97,6 +97,12 @@ void k_divide_rows_f32_avx512(size_t rows, size_t n, const float *x, size_t ldx,
 
 void k_activate_f32_avx512(size_t n, activation act, const float *x, float *y)
 {
-    for (size_t j = 0; j < n; j += 16)
+    size_t j = 0;
+    for (; j + 32 <= n; j += 32) {
+        __m512 a = act_f32(act, _mm512_loadu_ps(x + j)), b = act_f32(act, _mm512_loadu_ps(x + j + 16));
+        _mm512_storeu_ps(y + j, a);
+        _mm512_storeu_ps(y + j + 16, b);
+    }
+    for (; j < n; j += 16)
         _mm512_mask_storeu_ps(y + j, lanes(n - j), act_f32(act, _mm512_maskz_loadu_ps(lanes(n - j), x + j)));
 }
