@@ -55,7 +55,7 @@ static inline __m256 exp_f32(__m256 x)
     return _mm256_and_ps(normal, scale_f32(p, rounded));
 }
 
-/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, -infinity gives 0. */
+/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, what is below -TAIL_END is taken for that. */
 static inline __m256 gelu_f32(__m256 x)
 {
     const __m256 rounder = _mm256_set1_ps(ROUNDER);
@@ -73,7 +73,6 @@ static inline __m256 gelu_f32(__m256 x)
     odd = _mm256_fmadd_ps(odd, square, _mm256_set1_ps(TAIL_1));
     q = _mm256_fmadd_ps(q, square, _mm256_set1_ps(TAIL_0));
     q = _mm256_fmadd_ps(odd, a, q);
-    __m256 normal = _mm256_cmp_ps(q, _mm256_set1_ps(EXP2_LEAST), _CMP_GE_OQ);
     __m256 rounded = _mm256_add_ps(q, rounder);
     __m256 f = _mm256_sub_ps(q, _mm256_sub_ps(rounded, rounder));
     __m256 p = _mm256_set1_ps(EXP2_5);
@@ -82,8 +81,7 @@ static inline __m256 gelu_f32(__m256 x)
     p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(EXP2_2));
     p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(EXP2_1));
     p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.0f));
-    __m256 tail = _mm256_and_ps(normal, scale_f32(p, rounded));
-    return _mm256_fnmadd_ps(a, tail, _mm256_max_ps(_mm256_setzero_ps(), x));
+    return _mm256_fnmadd_ps(a, scale_f32(p, rounded), _mm256_max_ps(_mm256_setzero_ps(), x));
 }
 
 static inline __m256 act_f32(activation act, __m256 x)

@@ -49,7 +49,7 @@ static inline __m512 exp_f32(__m512 x)
     return _mm512_maskz_scalef_ps(normal, p, n);
 }
 
-/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, -infinity gives 0. */
+/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, what is below -TAIL_END is taken for that. */
 static inline __m512 gelu_f32(__m512 x)
 {
     const __m512 rounder = _mm512_set1_ps(ROUNDER);
