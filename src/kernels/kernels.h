@@ -1,6 +1,6 @@
 /* The kernels: single-threaded inner loops, each written in plain C (ref/) and again for instruction sets that gain
  * from it. A kernel is called through the table only; registry.inc is the one list of all variants, so that none can be
- * called without being registered, and none registered without being compared with the plain one (tests/checkkern).
+ * called without being registered, and none registered without being compared with the plain one (tests/kernels).
  *
  * Determinism: an output element is computed in an order that depends on its own inputs' sizes alone (k of a product,
  * width of a row), never on the number of rows or columns in the call, so that cutting a call into several gives the
@@ -16,7 +16,7 @@
 typedef enum activation {
     ACT_NONE = 0,
     ACT_RELU = 1,
-    ACT_GELU = 2 /* x/2 (1 + erf(x / sqrt 2)), the exact form */
+    ACT_GELU = 2 /* x/2 (1 + erf(x / sqrt 2)), the exact form, within 2e-7 max(1, |x|) */
 } activation;
 
 /* C = epilogue(A B): A is [m, k] rows of floats; B is [k, n], packed in panels of `nr` columns: [ceil(n / nr)][k][nr],
@@ -24,7 +24,7 @@ typedef enum activation {
  * multiply-add where the instruction set has it), then
  *
  *     v = sum
- *     v += c_scale[i] * C[r, j]    if accumulate
+ *     v += c_scale[i] * C[r, j]    if accumulate (fused likewise)
  *     v += bias[j]
  *     v = act(v)
  *     v += residual[r, j]
@@ -71,7 +71,8 @@ typedef void layernorm_f32_fn(size_t rows, size_t c, const float *x, size_t ldx,
  *     sum[i] = sum[i] * scale[i] + sum over j of s[i, j]
  *     max_[i] = new
  *
- * Start with max_ = -infinity and sum = 0. Scores are finite. exp is within 2 ULP; below 2^-126 it may be 0. */
+ * Start with max_ = -infinity and sum = 0. Scores are finite. exp is within 2 ULP; below 2^-126 it may be 0. Fastest
+ * when lds is a multiple of 16: else a row's last vector and the next row's first overlap in memory. */
 typedef void softmax_step_f32_fn(size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale);
 
 /* y[i, j] = x[i, j] / divisor[i]. */

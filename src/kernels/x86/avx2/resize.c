@@ -89,10 +89,14 @@ static inline __m256 blend(__m256 u, __m256 a, __m256 b)
     return _mm256_add_ps(_mm256_mul_ps(_mm256_sub_ps(_mm256_set1_ps(1.0f), u), a), _mm256_mul_ps(u, b));
 }
 
+static inline __m256 gather(__m256 mask, __m256i index, const float *x)
+{
+    return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), x, index, mask, 4);
+}
+
 void k_bilinear_row_f32_avx2(size_t n, const float *top, const float *bottom, const uint32_t *left,
                              const uint32_t *right, const float *t, float v, float *out)
 {
-    const __m256 zero = _mm256_setzero_ps();
     for (size_t j = 0; j < n; j += 8) {
         const __m256i lane = lanes(n - j);
         const __m256 mask = _mm256_castsi256_ps(lane);
@@ -100,10 +104,8 @@ void k_bilinear_row_f32_avx2(size_t n, const float *top, const float *bottom, co
         __m256i l = _mm256_maskload_epi32((const int *)left + j, lane);
         __m256i r = _mm256_maskload_epi32((const int *)right + j, lane);
         __m256 u = _mm256_maskload_ps(t + j, lane);
-        __m256 x =
-            blend(u, _mm256_mask_i32gather_ps(zero, top, l, mask, 4), _mm256_mask_i32gather_ps(zero, top, r, mask, 4));
-        __m256 y = blend(u, _mm256_mask_i32gather_ps(zero, bottom, l, mask, 4),
-                         _mm256_mask_i32gather_ps(zero, bottom, r, mask, 4));
+        __m256 x = blend(u, gather(mask, l, top), gather(mask, r, top));
+        __m256 y = bottom == top ? x : blend(u, gather(mask, l, bottom), gather(mask, r, bottom));
         _mm256_maskstore_ps(out + j, lane, blend(_mm256_set1_ps(v), x, y));
     }
 }

@@ -51,7 +51,7 @@ void k_bilinear_row_f32_avx512(size_t n, const float *top, const float *bottom, 
         __m512i l = _mm512_maskz_loadu_epi32(mask, left + j), r = _mm512_maskz_loadu_epi32(mask, right + j);
         __m512 u = _mm512_maskz_loadu_ps(mask, t + j);
         __m512 x = blend(u, gather(mask, l, top), gather(mask, r, top));
-        __m512 y = blend(u, gather(mask, l, bottom), gather(mask, r, bottom));
+        __m512 y = bottom == top ? x : blend(u, gather(mask, l, bottom), gather(mask, r, bottom));
         _mm512_mask_storeu_ps(out + j, mask, blend(_mm512_set1_ps(v), x, y));
     }
 }
