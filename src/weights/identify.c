@@ -30,13 +30,16 @@ static bool is_markup(const uint8_t *bytes, size_t size)
     return (c >= 'a' && c <= 'z') || bytes[at + 1] == '!' || bytes[at + 1] == '?';
 }
 
-/* True when the first bytes (at most 4096) are all text. */
+/* True when the first bytes (at most 4096) are UTF-8 without odd control characters; the last character may be cut. */
 static bool is_text(const uint8_t *bytes, size_t size)
 {
-    for (size_t i = 0; i < size && i < 4096; i++)
+    size_t n = size < 4096 ? size : 4096, cut = 0;
+    for (size_t i = 0; i < n; i++)
         if (bytes[i] < 0x20 && !(bytes[i] >= '\t' && bytes[i] <= '\r'))
             return false;
-    return true;
+    while (n < size && cut < 3 && !weights_is_utf8((const char *)bytes, n - cut))
+        cut++;
+    return weights_is_utf8((const char *)bytes, n - cut);
 }
 
 static const struct {

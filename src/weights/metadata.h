@@ -1,19 +1,16 @@
-/* JSON from files, through jansson but bounded beforehand. */
+/* The JSON object of texts that travels with a file: safetensors' "__metadata__", the native file's metadata. */
 #ifndef WEIGHTS_METADATA_H
 #define WEIGHTS_METADATA_H
 
 #include "weights/buffer.h"
+#include "weights/json_scan.h"
 #include "weights/weights.h"
 
-#include <jansson.h>
+/* Takes the object off the scan and keeps "sam2.config". `what` names the whole text in errors. */
+sam2_status metadata_read(weights *w, json_scan *s, const char *what, sam2_error *error);
 
-/* Parses a JSON object. A first pass over the text counts what jansson would build and refuses deep or huge structures, so that its memory stays
- * below 5 times the text plus 64 MiB and its recursion below 8 levels. Keys that occur twice are refused. `what` names the text in errors.
- * *object has to be given back with json_decref. */
-sam2_status metadata_parse(const char *text, size_t length, const char *what, json_t **object, sam2_error *error);
-
-/* Takes "sam2.config" out of a safetensors' "__metadata__" or a native file's metadata: an object of strings. */
-sam2_status metadata_take(weights *w, const json_t *object, sam2_error *error);
+/* The error for a scan that failed. */
+sam2_status metadata_damaged(const json_scan *s, const char *what, sam2_error *error);
 
 /* Appends such an object that holds `config` (NULL: none) and, when `format` is not NULL, "format". Errors: ARGUMENT when `config` is no UTF-8. */
 sam2_status metadata_make(buffer *out, const char *config, const char *format, sam2_error *error);

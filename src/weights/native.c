@@ -35,6 +35,8 @@
 #include "weights/metadata.h"
 #include "weights/values.h"
 
+#define METADATA "the native metadata"
+
 typedef struct header {
     uint64_t metadata, directory; /* bytes */
     size_t directory_at, data_at;
@@ -118,11 +120,11 @@ sam2_status native_parse(weights *w, const uint8_t *bytes, size_t size, int veri
 {
     header h = {0};
     TRY(read_header(bytes, size, &h, error));
-    json_t *metadata = NULL;
-    TRY(metadata_parse((const char *)bytes + NATIVE_HEADER, (size_t)h.metadata, "the native metadata", &metadata, error));
-    sam2_status status = metadata_take(w, metadata, error);
-    json_decref(metadata);
-    TRY(status);
+    const char *text = (const char *)bytes + NATIVE_HEADER;
+    json_scan scan = {text, text, text + h.metadata};
+    TRY(metadata_read(w, &scan, METADATA, error));
+    if (!json_at_end(&scan))
+        return metadata_damaged(&scan, METADATA, error);
     size_t at = h.directory_at, left = (size_t)h.directory, end = h.data_at;
     for (uint32_t i = 0; i < h.tensors; i++) {
         TRY(read_record(w, bytes, size, bytes + at, left, &end, error));
