@@ -151,10 +151,10 @@ SAM2_API sam2_status sam2_context_create(const sam2_model *model, sam2_context *
 SAM2_API void sam2_context_destroy(sam2_context *context);
 
 /* Called with each intermediate tensor of the following calls on the context: float32, C order, `dims` sizes in `shape`. The data
- * is valid during the call only. Names, in the order of the network: "input", "trunk_stage0" to "trunk_stage3", "fpn0", "fpn1", "embedding"
- * (all [1, C, H, W]), then per object "sparse" [1, tokens, C], "dense" [1, C, H, W], "low_res" [masks, h, w], "iou" [masks],
- * "object_score" [1, 1]; masks are those that are returned, in the official order. For comparing with other
- * implementations; costs copies. */
+ * is valid during the call only. Names, in the order of the network: "input", "trunk_stage0" to "trunk_stage3", "fpn0",
+ * "fpn1", "embedding" (all [1, C, H, W]), then per object "sparse" [1, tokens, C], "dense" [1, C, H, W], "low_res"
+ * [masks, h, w], "iou" [masks], "object_score" [1, 1]; masks are those of the result, in its order (best_first = 0 gives the
+ * network's). For comparing with other implementations; costs copies. */
 typedef void (*sam2_observer)(void *user, const char *name, const float *data, const int64_t *shape, int dims);
 
 /* Sets (or with NULL removes) the observer. Errors: ARGUMENT. Since 0.1. */

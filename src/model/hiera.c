@@ -85,14 +85,15 @@ static void global_attention(const exec *ex, const hiera_block *b, const config_
     size_t dim = (size_t)c->dim_out, mark = arena_mark(ex->arena);
     float *qkv = arena_floats(ex->arena, tokens * 3 * dim), *attended = arena_floats(ex->arena, tokens * dim);
     op_norm_linear(ex, &b->norm1, &b->qkv, tokens, x, qkv, 3 * dim);
+    const float *keys = exec_dry(ex) ? NULL : qkv + dim, *values = exec_dry(ex) ? NULL : qkv + 2 * dim;
     op_attention(ex, &(attention_args){.heads = (size_t)c->heads,
                                        .dim = dim / (size_t)c->heads,
                                        .q_count = tokens,
                                        .kv_count = tokens,
                                        .q = qkv,
                                        .ldq = 3 * dim,
-                                       .k = qkv + (exec_dry(ex) ? 0 : dim),
-                                       .v = qkv + (exec_dry(ex) ? 0 : 2 * dim),
+                                       .k = keys,
+                                       .v = values,
                                        .ldkv = 3 * dim,
                                        .y = attended,
                                        .ldy = dim});

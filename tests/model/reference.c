@@ -36,8 +36,9 @@ typedef struct checker {
     bool own_prompt; /* the mask prompt is such a result of our own, as far from the official one as low_res may be */
 } checker;
 
-/* Where the mask prompt is a result of our own, its difference to the official one (up to the limit of low_res) is amplified once more. */
-#define OWN_PROMPT_FACTOR 25.0
+/* Where the mask prompt is a result of our own, its difference to the official one (up to the limit of low_res) is amplified once more, with stand-in
+ * weights by up to a hundred. A fault of the mask prompt's path shows all the same: it moves the logits by a tenth and more. */
+#define OWN_PROMPT_FACTOR 100.0
 
 static double limit_here(const checker *c, const char *name)
 {
