@@ -1,4 +1,5 @@
-/* Opens a model, encodes a picture once and asks about it twice: a click, then the same click with a second one that says "not this".
+/* Opens a model, encodes a picture once and asks about it twice: a click, then the same click with a second one that
+ * says "not this".
  *
  *     cc click_twice.c $(pkg-config --cflags --libs sam2) -o click_twice
  *     ./click_twice sam2.1_hiera_tiny.pt
@@ -57,11 +58,11 @@ int main(int argc, char **argv)
         int box[4];
         prompt.points = clicks;
         prompt.point_count = count;
-        if (sam2_predict(context, features, &prompt, 1, NULL, result, &error) || sam2_result_get_mask(result, 0, 0, &mask, &error) ||
-            sam2_mask_measure(&mask, &area, box, &error))
+        if (sam2_predict(context, features, &prompt, 1, NULL, result, &error) ||
+            sam2_result_get_mask(result, 0, 0, &mask, &error) || sam2_mask_measure(&mask, &area, box, &error))
             return fail(&error);
-        printf("%d click%s: score %.3f, %lld pixels in the box %d,%d %d x %d\n", count, count == 1 ? "" : "s", mask.score, (long long)area, box[0],
-               box[1], box[2], box[3]);
+        printf("%d click%s: score %.3f, %lld pixels in the box %d,%d %d x %d\n", count, count == 1 ? "" : "s",
+               mask.score, (long long)area, box[0], box[1], box[2], box[3]);
     }
     sam2_result_destroy(result);
     sam2_features_destroy(features);

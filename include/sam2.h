@@ -12,8 +12,9 @@
  *
  * Conventions. Every function that can fail returns a sam2_status; SAM2_OK is 0. The last argument of
  * such a function is a sam2_error that the caller owns, or NULL; it is written only on failure. Pictures are rows of
- * bytes, x to the right, y down, the origin at the outer corner of the first pixel. Coordinates of prompts are pixels of the
- * picture. The library prints nothing, reads no environment variable, never ends the process, and keeps no global state.
+ * bytes, x to the right, y down, the origin at the outer corner of the first pixel. Coordinates of prompts are pixels
+ * of the picture. The library prints nothing, reads no environment variable, never ends the process, and keeps no
+ * global state.
  *
  * Thread-safety: functions that take a `const` object may be called on it from several threads at once. A context and a
  * result belong to one thread at a time.
@@ -43,7 +44,7 @@ extern "C" {
 /* The version of the library that is linked, as "0.1.0". Static storage. Since 0.1. */
 SAM2_API const char *sam2_version(void);
 
-/* ---- errors ------------------------------------------------------------------------------------------------------------ */
+/* ---- errors ---- */
 
 /* What went wrong. Numbers are fixed for ever. */
 typedef enum sam2_status {
@@ -53,11 +54,12 @@ typedef enum sam2_status {
     SAM2_ERROR_FILE = 3,        /* a file cannot be opened, read or written */
     SAM2_ERROR_FORMAT = 4,      /* a file is not what it should be: damaged, truncated, another kind */
     SAM2_ERROR_UNSUPPORTED = 5, /* understood, but not something this build or machine can do */
-    SAM2_ERROR_MISMATCH = 6,    /* two objects do not belong together: features of another model, a mask of another size */
-    SAM2_ERROR_INTERNAL = 7     /* a fault of the library */
+    SAM2_ERROR_MISMATCH = 6, /* two objects do not belong together: features of another model, a mask of another size */
+    SAM2_ERROR_INTERNAL = 7  /* a fault of the library */
 } sam2_status;
 
-/* The detail of a failure: a sentence that names the file, tensor, option and numbers. Owned by the caller; no clean-up. */
+/* The detail of a failure: a sentence that names the file, tensor, option and numbers. Owned by the caller; no
+ * clean-up. */
 typedef struct sam2_error {
     sam2_status code;
     char text[508]; /* UTF-8, NUL-terminated */
@@ -66,18 +68,18 @@ typedef struct sam2_error {
 /* A short fixed phrase for a status, such as "out of memory". Static storage; never NULL. Since 0.1. */
 SAM2_API const char *sam2_status_text(sam2_status status);
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
-/* Where the library gets its memory. `allocate` returns `size` bytes aligned to `alignment` (a power of two, at most 4096),
- * or NULL; `release` gets the same pointer and size back. Both may be called from several threads at once.
- * An object keeps a copy of the allocator it was made with; `user` must outlive it. */
+/* Where the library gets its memory. `allocate` returns `size` bytes aligned to `alignment` (a power of two, at most
+ * 4096), or NULL; `release` gets the same pointer and size back. Both may be called from several threads at once. An
+ * object keeps a copy of the allocator it was made with; `user` must outlive it. */
 typedef struct sam2_allocator {
     void *(*allocate)(void *user, size_t size, size_t alignment);
     void (*release)(void *user, void *pointer, size_t size);
     void *user;
 } sam2_allocator;
 
-/* ---- models ------------------------------------------------------------------------------------------------------------ */
+/* ---- models ---- */
 
 typedef struct sam2_model sam2_model;
 
@@ -92,75 +94,83 @@ typedef enum sam2_precision {
 /* How a model is opened. Set the struct up with SAM2_MODEL_OPTIONS_INIT, then change what you need. */
 typedef struct sam2_model_options {
     size_t struct_size;
-    sam2_precision precision;        /* default: automatic */
-    int threads;                     /* threads used for one call, 1 to 256; 0 (default): the processors usable by this process */
-    int image_size;                  /* side of the square the network sees, a multiple of 32, 64 to 4096; 0 (default): the model's own */
-    int verify;                      /* 1: check every checksum the file has before use (reads it whole); default 0 */
-    const char *isa;                 /* highest instruction set to use: "ref", "avx2", "avx512"; NULL (default): the best here */
+    sam2_precision precision; /* default: automatic */
+    int threads;     /* threads used for one call, 1 to 256; 0 (default): the processors usable by this process */
+    int image_size;  /* side of the square the network sees, a multiple of 32, 64 to 4096; 0 (default): the model's own
+                      */
+    int verify;      /* 1: check every checksum the file has before use (reads it whole); default 0 */
+    const char *isa; /* highest instruction set to use: "ref", "avx2", "avx512"; NULL (default): the best here */
     const sam2_allocator *allocator; /* NULL (default): aligned_alloc and free */
 } sam2_model_options;
 
-#define SAM2_MODEL_OPTIONS_INIT \
-    { sizeof(sam2_model_options), SAM2_PRECISION_AUTO, 0, 0, 0, NULL, NULL }
+#define SAM2_MODEL_OPTIONS_INIT                                                                                        \
+    {                                                                                                                  \
+        sizeof(sam2_model_options), SAM2_PRECISION_AUTO, 0, 0, 0, NULL, NULL                                           \
+    }
 
-/* Opens a checkpoint: an official .pt, a .safetensors (official or Hugging Face tensor names), or a native .sam2 file. The kind
- * of file is told by its bytes and the model by its tensors. `options` may be NULL. On success *model is a new object, to be
- * closed with sam2_model_close. The file is not needed after the call returns.
- * Errors: FILE, FORMAT (names the tensor and both shapes where a tensor is missing, extra or misshapen), UNSUPPORTED, ARGUMENT,
- * MEMORY. Thread-safe. Since 0.1. */
-SAM2_API sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error);
+/* Opens a checkpoint: an official .pt, a .safetensors (official or Hugging Face tensor names), or a native .sam2 file.
+ * The kind of file is told by its bytes and the model by its tensors. `options` may be NULL. On success *model is a new
+ * object, to be closed with sam2_model_close. The file is not needed after the call returns. Errors: FILE, FORMAT
+ * (names the tensor and both shapes where a tensor is missing, extra or misshapen), UNSUPPORTED, ARGUMENT, MEMORY.
+ * Thread-safe. Since 0.1. */
+SAM2_API sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model,
+                                     sam2_error *error);
 
 /* The same from `size` bytes in memory, which must stay valid until the call returns. Since 0.1. */
-SAM2_API sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options, sam2_model **model,
-                                            sam2_error *error);
+SAM2_API sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options,
+                                            sam2_model **model, sam2_error *error);
 
-/* Releases a model. All its contexts must have been destroyed before; features may outlive it. NULL is allowed. Since 0.1. */
+/* Releases a model. All its contexts must have been destroyed before; features may outlive it. NULL is allowed. Since
+ * 0.1. */
 SAM2_API void sam2_model_close(sam2_model *model);
 
 /* What a model is. Pointers are valid as long as the model. */
 typedef struct sam2_model_info {
     size_t struct_size;
-    const char *name;          /* "sam2.1_t"; "custom" for a layout with its own configuration */
-    const char *isa;           /* the instruction set in use: "ref", "avx2", "avx512" */
-    sam2_precision precision;  /* the precision in use, never AUTO */
-    int threads;               /* threads in use */
-    int image_size;            /* side of the square the network sees */
-    int embedding_dim;         /* channels of the embedding (256) */
-    int low_res_size;          /* side of the low-resolution masks, image_size / 4 */
-    uint64_t parameters;       /* number of weights */
-    uint64_t identity;         /* a fingerprint of the weights, configuration and image size */
-    size_t weight_bytes;       /* memory held for weights */
-    size_t workspace_bytes;    /* memory that a context holds */
+    const char *name;         /* "sam2.1_t"; "custom" for a layout with its own configuration */
+    const char *isa;          /* the instruction set in use: "ref", "avx2", "avx512" */
+    sam2_precision precision; /* the precision in use, never AUTO */
+    int threads;              /* threads in use */
+    int image_size;           /* side of the square the network sees */
+    int embedding_dim;        /* channels of the embedding (256) */
+    int low_res_size;         /* side of the low-resolution masks, image_size / 4 */
+    uint64_t parameters;      /* number of weights */
+    uint64_t identity;        /* a fingerprint of the weights, configuration and image size */
+    size_t weight_bytes;      /* memory held for weights */
+    size_t workspace_bytes;   /* memory that a context holds */
 } sam2_model_info;
 
-#define SAM2_MODEL_INFO_INIT \
-    { sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define SAM2_MODEL_INFO_INIT                                                                                           \
+    {                                                                                                                  \
+        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0                               \
+    }
 
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */
 SAM2_API sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, sam2_error *error);
 
-/* ---- contexts ---------------------------------------------------------------------------------------------------------- */
+/* ---- contexts ---- */
 
 typedef struct sam2_context sam2_context;
 
-/* Makes working memory for one thread at a time; its size is sam2_model_info.workspace_bytes and does not change afterwards.
- * The model must outlive it. Errors: ARGUMENT, MEMORY. Since 0.1. */
+/* Makes working memory for one thread at a time; its size is sam2_model_info.workspace_bytes and does not change
+ * afterwards. The model must outlive it. Errors: ARGUMENT, MEMORY. Since 0.1. */
 SAM2_API sam2_status sam2_context_create(const sam2_model *model, sam2_context **context, sam2_error *error);
 
 /* NULL is allowed. Since 0.1. */
 SAM2_API void sam2_context_destroy(sam2_context *context);
 
-/* Called with each intermediate tensor of the following calls on the context: float32, C order, `dims` sizes in `shape`. The data
- * is valid during the call only. Names, in the order of the network: "input", "trunk_stage0" to "trunk_stage3", "fpn0",
- * "fpn1", "embedding" (all [1, C, H, W]), then per object "sparse" [1, tokens, C], "dense" [1, C, H, W], "low_res"
- * [masks, h, w], "iou" [masks], "object_score" [1, 1]; masks are those of the result, in its order (best_first = 0 gives the
- * network's). For comparing with other implementations; costs copies. */
+/* Called with each intermediate tensor of the following calls on the context: float32, C order, `dims` sizes in
+ * `shape`. The data is valid during the call only. Names, in the order of the network: "input", "trunk_stage0" to
+ * "trunk_stage3", "fpn0", "fpn1", "embedding" (all [1, C, H, W]), then per object "sparse" [1, tokens, C], "dense" [1,
+ * C, H, W], "low_res" [masks, h, w], "iou" [masks], "object_score" [1, 1]; masks are those of the result, in its order
+ * (best_first = 0 gives the network's). For comparing with other implementations; costs copies. */
 typedef void (*sam2_observer)(void *user, const char *name, const float *data, const int64_t *shape, int dims);
 
 /* Sets (or with NULL removes) the observer. Errors: ARGUMENT. Since 0.1. */
-SAM2_API sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer observer, void *user, sam2_error *error);
+SAM2_API sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer observer, void *user,
+                                               sam2_error *error);
 
-/* ---- features ---------------------------------------------------------------------------------------------------------- */
+/* ---- features ---- */
 
 typedef struct sam2_features sam2_features;
 
@@ -170,8 +180,9 @@ typedef enum sam2_pixel_format {
     SAM2_PIXEL_GREY = 2  /* 1 byte a pixel, taken as R = G = B */
 } sam2_pixel_format;
 
-/* A picture in memory, 8 bits a channel, in sRGB. `pixels` points at the top-left pixel; `stride` is the distance in bytes from one row to
- * the next, at least width * bytes per pixel, or negative for rows stored bottom up. Width and height 1 to 65536. */
+/* A picture in memory, 8 bits a channel, in sRGB. `pixels` points at the top-left pixel; `stride` is the distance in
+ * bytes from one row to the next, at least width * bytes per pixel, or negative for rows stored bottom up. Width and
+ * height 1 to 65536. */
 typedef struct sam2_image {
     const uint8_t *pixels;
     int width, height;
@@ -179,10 +190,11 @@ typedef struct sam2_image {
     sam2_pixel_format format;
 } sam2_image;
 
-/* Encodes a picture (SAM2ImagePredictor.set_image): antialiased bilinear resize to the network's square without keeping the
- * aspect ratio, normalisation, Hiera, feature pyramid. *features is a new immutable object, to be released with
+/* Encodes a picture (SAM2ImagePredictor.set_image): antialiased bilinear resize to the network's square without keeping
+ * the aspect ratio, normalisation, Hiera, feature pyramid. *features is a new immutable object, to be released with
  * sam2_features_destroy; the picture is not referred to afterwards. Errors: ARGUMENT, MEMORY. Since 0.1. */
-SAM2_API sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features, sam2_error *error);
+SAM2_API sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
+                                          sam2_error *error);
 
 /* NULL is allowed. Since 0.1. */
 SAM2_API void sam2_features_destroy(sam2_features *features);
@@ -190,15 +202,16 @@ SAM2_API void sam2_features_destroy(sam2_features *features);
 /* Width and height of the encoded picture. Either pointer may be NULL. Since 0.1. */
 SAM2_API void sam2_features_get_size(const sam2_features *features, int *width, int *height);
 
-/* Writes features to a file with the model's identity, the picture's size and a checksum. An existing file is replaced only once the new one is whole.
- * Errors: FILE, MEMORY. Since 0.1. */
+/* Writes features to a file with the model's identity, the picture's size and a checksum. An existing file is replaced
+ * only once the new one is whole. Errors: FILE, MEMORY. Since 0.1. */
 SAM2_API sam2_status sam2_features_save(const sam2_features *features, const char *path, sam2_error *error);
 
-/* Reads features made by the same model (same weights, image size, precision). Errors: FILE, FORMAT, MISMATCH (another model), MEMORY.
- * Since 0.1. */
-SAM2_API sam2_status sam2_features_load(const sam2_model *model, const char *path, sam2_features **features, sam2_error *error);
+/* Reads features made by the same model (same weights, image size, precision). Errors: FILE, FORMAT, MISMATCH (another
+ * model), MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_features_load(const sam2_model *model, const char *path, sam2_features **features,
+                                        sam2_error *error);
 
-/* ---- prediction -------------------------------------------------------------------------------------------------------- */
+/* ---- prediction ---- */
 
 typedef struct sam2_point {
     float x, y; /* pixels of the picture */
@@ -209,31 +222,36 @@ typedef struct sam2_box {
     float x0, y0, x1, y1; /* two opposite corners, pixels of the picture; corners in the wrong order are sorted */
 } sam2_box;
 
-/* What is known about one object. Set up with SAM2_PROMPT_INIT. Everything is optional; an empty prompt is what the official
- * predictor does with none. Pointers need to be valid during the call only. */
+/* What is known about one object. Set up with SAM2_PROMPT_INIT. Everything is optional; an empty prompt is what the
+ * official predictor does with none. Pointers need to be valid during the call only. */
 typedef struct sam2_prompt {
     size_t struct_size;
     const sam2_point *points;
-    int point_count;            /* 0 to 1024 */
-    const sam2_box *box;        /* or NULL */
+    int point_count;             /* 0 to 1024 */
+    const sam2_box *box;         /* or NULL */
     const float *low_res_logits; /* [low_res_size, low_res_size] logits of an earlier prediction, or NULL */
-    const uint8_t *mask;        /* [height of the picture, mask_stride], non-zero inside, or NULL; not together with low_res_logits.
-                                 * Averaged down to the low resolution, +10 where at least half is inside, else -10 */
+    /* [height of the picture, mask_stride], non-zero inside, or NULL; not together with low_res_logits. Averaged down
+     * to the low resolution, +10 where at least half is inside, else -10. */
+    const uint8_t *mask;
     int mask_width, mask_height; /* must equal the picture's */
-    ptrdiff_t mask_stride;      /* bytes from row to row */
+    ptrdiff_t mask_stride;       /* bytes from row to row */
 } sam2_prompt;
 
-#define SAM2_PROMPT_INIT \
-    { sizeof(sam2_prompt), NULL, 0, NULL, NULL, NULL, 0, 0, 0 }
+#define SAM2_PROMPT_INIT                                                                                               \
+    {                                                                                                                  \
+        sizeof(sam2_prompt), NULL, 0, NULL, NULL, NULL, 0, 0, 0                                                        \
+    }
 
 typedef struct sam2_predict_options {
     size_t struct_size;
-    int multimask;          /* 1 (default): three masks an object; 0: one, with the official choice by stability */
-    int best_first;         /* 1 (default): masks ordered by score; 0: the network's order */
+    int multimask;  /* 1 (default): three masks an object; 0: one, with the official choice by stability */
+    int best_first; /* 1 (default): masks ordered by score; 0: the network's order */
 } sam2_predict_options;
 
-#define SAM2_PREDICT_OPTIONS_INIT \
-    { sizeof(sam2_predict_options), 1, 1 }
+#define SAM2_PREDICT_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(sam2_predict_options), 1, 1                                                                             \
+    }
 
 typedef struct sam2_result sam2_result;
 
@@ -246,62 +264,71 @@ SAM2_API void sam2_result_destroy(sam2_result *result);
 
 /* Answers `prompt_count` prompts (1 to 65536 objects) on one picture (SAM2ImagePredictor.predict). Each object's masks
  * have the same bits as if it had been asked alone. `options` may be NULL. On failure the result is empty.
- * Errors: ARGUMENT (names the object and what is wrong: a coordinate that is not finite, a label other than 0 and 1, a box without area or outside the
- * picture), MISMATCH (features of another model, a mask of another size), MEMORY. Since 0.1. */
-SAM2_API sam2_status sam2_predict(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int prompt_count,
-                                  const sam2_predict_options *options, sam2_result *result, sam2_error *error);
+ * Errors: ARGUMENT (names the object and what is wrong: a coordinate that is not finite, a label other than 0 and 1, a
+ * box without area or outside the picture), MISMATCH (features of another model, a mask of another size), MEMORY. Since
+ * 0.1. */
+SAM2_API sam2_status sam2_predict(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts,
+                                  int prompt_count, const sam2_predict_options *options, sam2_result *result,
+                                  sam2_error *error);
 
 /* One mask of a result. Pointers are valid until the next prediction into the result. */
 typedef struct sam2_mask {
     size_t struct_size;
     const float *low_res_logits; /* [low_res_size, low_res_size], not clamped; > 0 is inside */
     int low_res_size;
-    int width, height;           /* the picture's */
-    float score;                 /* predicted IoU, 0 to 1 */
-    float object_score;          /* logit that the object is there at all; the image predictor does not act on it */
-    int index;                   /* the mask's place in the network's own order, 0 to 3 */
-    const void *internal;        /* the library's: leave it as it is, or NULL for logits of your own */
+    int width, height;    /* the picture's */
+    float score;          /* predicted IoU, 0 to 1 */
+    float object_score;   /* logit that the object is there at all; the image predictor does not act on it */
+    int index;            /* the mask's place in the network's own order, 0 to 3 */
+    const void *internal; /* the library's: leave it as it is, or NULL for logits of your own */
 } sam2_mask;
 
-#define SAM2_MASK_INIT \
-    { sizeof(sam2_mask), NULL, 0, 0, 0, 0.0f, 0.0f, 0, NULL }
+#define SAM2_MASK_INIT                                                                                                 \
+    {                                                                                                                  \
+        sizeof(sam2_mask), NULL, 0, 0, 0, 0.0f, 0.0f, 0, NULL                                                          \
+    }
 
 /* Number of objects, and of masks for each object (1 or 3). 0 for an empty result or NULL. Since 0.1. */
 SAM2_API int sam2_result_object_count(const sam2_result *result);
 SAM2_API int sam2_result_mask_count(const sam2_result *result);
 
 /* Describes mask `mask` of object `object`. Errors: ARGUMENT. Since 0.1. */
-SAM2_API sam2_status sam2_result_get_mask(const sam2_result *result, int object, int mask, sam2_mask *out, sam2_error *error);
+SAM2_API sam2_status sam2_result_get_mask(const sam2_result *result, int object, int mask, sam2_mask *out,
+                                          sam2_error *error);
 
-/* The mask enlarged to the picture (bilinear, half-pixel centres) as float32 logits: `out` is [height, stride] with stride in
- * floats, at least the width. Errors: ARGUMENT. Since 0.1. */
+/* The mask enlarged to the picture (bilinear, half-pixel centres) as float32 logits: `out` is [height, stride] with
+ * stride in floats, at least the width. Errors: ARGUMENT. Since 0.1. */
 SAM2_API sam2_status sam2_mask_to_logits(const sam2_mask *mask, float *out, ptrdiff_t stride, sam2_error *error);
 
-/* The same thresholded: `out` is [height, stride] bytes, `inside` where the logit is > 0, else 0. No float picture is made. Since 0.1. */
-SAM2_API sam2_status sam2_mask_to_bytes(const sam2_mask *mask, uint8_t inside, uint8_t *out, ptrdiff_t stride, sam2_error *error);
+/* The same thresholded: `out` is [height, stride] bytes, `inside` where the logit is > 0, else 0. No float picture is
+ * made. Since 0.1. */
+SAM2_API sam2_status sam2_mask_to_bytes(const sam2_mask *mask, uint8_t inside, uint8_t *out, ptrdiff_t stride,
+                                        sam2_error *error);
 
-/* Area in pixels and tight box [x, y, width, height] (all 0 for an empty mask) of the enlarged, thresholded mask. Either pointer may be NULL.
- * Since 0.1. */
+/* Area in pixels and tight box [x, y, width, height] (all 0 for an empty mask) of the enlarged, thresholded mask.
+ * Either pointer may be NULL. Since 0.1. */
 SAM2_API sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int box[4], sam2_error *error);
 
-/* The enlarged, thresholded mask as COCO compressed run-length encoding (column-major, as pycocotools), NUL-terminated. Writes
- * at most `capacity` bytes with the NUL; *length (never NULL) becomes the length without the NUL whatever the capacity, so that a call with capacity
- * 0 measures. A text that does not fit is cut. Errors: ARGUMENT. Since 0.1. */
-SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length, sam2_error *error);
+/* The enlarged, thresholded mask as COCO compressed run-length encoding (column-major, as pycocotools), NUL-terminated.
+ * Writes at most `capacity` bytes with the NUL; *length (never NULL) becomes the length without the NUL whatever the
+ * capacity, so that a call with capacity 0 measures. A text that does not fit is cut. Errors: ARGUMENT. Since 0.1. */
+SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length,
+                                      sam2_error *error);
 
-/* ---- files of weights -------------------------------------------------------------------------------------------------- */
+/* ---- files of weights ---- */
 
-/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors"; official tensor names. `precision`: F32 or
- * BF16 storage; AUTO keeps what the input has. The output is replaced only once the new file is whole.
- * Errors: as sam2_model_open, FILE. Since 0.1. */
-SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision, const sam2_allocator *allocator,
-                                  sam2_error *error);
+/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors"; official tensor
+ * names. `precision`: F32 or BF16 storage; AUTO keeps what the input has. The output is replaced only once the new file
+ * is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
+SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
+                                  const sam2_allocator *allocator, sam2_error *error);
 
-/* Writes stand-in weights for the model `name` ("sam2.1_t", "sam2_b+", "sam2.1_hiera_large" ...): the official names and shapes, values that depend
- * only on tensor name, index and seed. The output's ending tells the format: ".pt" (as torch.save), ".safetensors", ".sam2".
- * `absent` = 1 gives a negative object score. Errors: ARGUMENT (unknown name), FILE, MEMORY. Since 0.1. */
-SAM2_API sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent, const sam2_allocator *allocator,
-                                     sam2_error *error);
+/* Writes stand-in weights for the model `name` ("sam2.1_t", "sam2_b+", "sam2.1_hiera_large" ...): the official names
+ * and shapes, values that depend only on tensor name, index and seed. The output's ending tells the format: ".pt" (as
+ * torch.save), ".safetensors", ".sam2". `absent` = 1 gives a negative object score. Errors: ARGUMENT (unknown name),
+ * FILE, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent,
+                                     const sam2_allocator *allocator, sam2_error *error);
 
 #ifdef __cplusplus
 }

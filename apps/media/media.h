@@ -21,19 +21,22 @@ typedef struct media_options {
     uint64_t max_pixels;    /* refused from the header, before anything is decoded; 0: the default, 200 million */
     int ignore_orientation; /* 1: pixels as stored */
     media_alpha alpha;      /* default: the alpha channel is dropped, as Pillow's convert("RGB") does */
-    double stretch_low, stretch_high; /* for 16-bit data: percentiles (0 to 100) that become 0 and 255; both 0: plain v / 257 */
+    double stretch_low,
+        stretch_high; /* for 16-bit data: percentiles (0 to 100) that become 0 and 255; both 0: plain v / 257 */
 } media_options;
 
-/* Reads a picture by its content, whatever its name; "-" is standard input. Returns 0, or -1 with one line in `error` (capacity
- * `error_size`) that names the file and the fault. `options` may be NULL. */
+/* Reads a picture by its content, whatever its name; "-" is standard input. Returns 0, or -1 with one line in `error`
+ * (capacity `error_size`) that names the file and the fault. `options` may be NULL. */
 int media_read(const char *path, const media_options *options, media_picture *out, char *error, size_t error_size);
 /* The same from memory; `label` names it in errors. */
-int media_read_memory(const void *bytes, size_t size, const char *label, const media_options *options, media_picture *out, char *error,
-                      size_t error_size);
+int media_read_memory(const void *bytes, size_t size, const char *label, const media_options *options,
+                      media_picture *out, char *error, size_t error_size);
 void media_picture_free(media_picture *picture);
 
-/* Writes an 8-bit PNG with 1 (grey), 3 (RGB) or 4 (RGBA) channels; `stride` in bytes; "-" is standard output. A file appears only once it is whole. */
-int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride, char *error, size_t error_size);
+/* Writes an 8-bit PNG with 1 (grey), 3 (RGB) or 4 (RGBA) channels; `stride` in bytes; "-" is standard output. A file
+ * appears only once it is whole. */
+int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
+                    char *error, size_t error_size);
 
 /* Names and versions of the libraries in use, such as "libjpeg-turbo 2.1.5, libpng 1.6.39". */
 void media_libraries(char *out, size_t size);
@@ -44,9 +47,11 @@ typedef struct media_colour {
 } media_colour;
 media_colour media_palette(int index); /* well-separated colours, endless */
 /* Tints where mask (0 or not, [height][width]) is set, and draws its contour. */
-void media_draw_mask(uint8_t *rgb, int width, int height, const uint8_t *mask, media_colour colour, float opacity, int contour_width);
+void media_draw_mask(uint8_t *rgb, int width, int height, const uint8_t *mask, media_colour colour, float opacity,
+                     int contour_width);
 /* A click: a filled disc with a rim, green for label 1, red for 0. */
 void media_draw_point(uint8_t *rgb, int width, int height, float x, float y, int label, int radius);
-void media_draw_box(uint8_t *rgb, int width, int height, float x0, float y0, float x1, float y1, media_colour colour, int line_width);
+void media_draw_box(uint8_t *rgb, int width, int height, float x0, float y0, float x1, float y1, media_colour colour,
+                    int line_width);
 
 #endif

@@ -46,7 +46,8 @@ static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error
     if (!name)
         return SAM2_OK;
     if (!cpu_isa_from_name(name, out))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "no instruction set is called '%s'; the names are ref, avx2, avx512, avx512bf16, neon", name);
+        return error_set(error, SAM2_ERROR_ARGUMENT,
+                         "no instruction set is called '%s'; the names are ref, avx2, avx512, avx512bf16, neon", name);
     if (!cpu_has(*out))
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "this processor cannot run instruction set '%s'", name);
     return SAM2_OK;
@@ -63,7 +64,8 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     if (o.precision != SAM2_PRECISION_AUTO && o.precision != SAM2_PRECISION_F32)
         return error_set(error, SAM2_ERROR_ARGUMENT, "precision %d does not exist", (int)o.precision);
     if (o.threads < 0 || o.threads > 256)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "threads is %d; 1 to 256, or 0 for all processors, can be used", o.threads);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "threads is %d; 1 to 256, or 0 for all processors, can be used",
+                         o.threads);
     if (o.allocator && (!o.allocator->allocate || !o.allocator->release))
         return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
     TRY(resolve_isa(o.isa, &out->isa, error));
@@ -75,7 +77,8 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     return SAM2_OK;
 }
 
-static sam2_status build(const weights *w, const model_config *given, const plan *p, sam2_model **out, sam2_error *error)
+static sam2_status build(const weights *w, const model_config *given, const plan *p, sam2_model **out,
+                         sam2_error *error)
 {
     model_config config = *given;
     if (p->image_size)
@@ -105,7 +108,8 @@ static sam2_status build_and_close(weights *w, const char *label, const plan *p,
     return status == SAM2_OK ? status : error_prefix(error, status, label);
 }
 
-sam2_status open_weights(const weights *w, const model_config *config, const sam2_model_options *options, sam2_model **out, sam2_error *error)
+sam2_status open_weights(const weights *w, const model_config *config, const sam2_model_options *options,
+                         sam2_model **out, sam2_error *error)
 {
     plan p;
     TRY(resolve_options(options, &p, error));
@@ -124,7 +128,8 @@ sam2_status sam2_model_open(const char *path, const sam2_model_options *options,
     return build_and_close(w, path, &p, model, error);
 }
 
-sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options, sam2_model **model, sam2_error *error)
+sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options,
+                                   sam2_model **model, sam2_error *error)
 {
     CHECK_POINTER(model);
     *model = NULL;
@@ -209,7 +214,8 @@ sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer obser
     return SAM2_OK;
 }
 
-sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision, const sam2_allocator *allocator, sam2_error *error)
+sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
+                         const sam2_allocator *allocator, sam2_error *error)
 {
     CHECK_POINTER(input);
     CHECK_POINTER(output);
@@ -235,13 +241,15 @@ sam2_status sam2_convert(const char *input, const char *output, sam2_precision p
         const char *text = weights_config(w) ? weights_config(w) : json;
         int keep = precision == SAM2_PRECISION_AUTO;
         weights_type type = precision == SAM2_PRECISION_BF16 ? WEIGHTS_BF16 : WEIGHTS_F32;
-        status = native ? weights_write_native(w, output, text, keep, type, error) : weights_write_safetensors(w, output, text, keep, type, error);
+        status = native ? weights_write_native(w, output, text, keep, type, error)
+                        : weights_write_safetensors(w, output, text, keep, type, error);
     }
     weights_close(w);
     return status;
 }
 
-sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent, const sam2_allocator *allocator, sam2_error *error)
+sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent,
+                            const sam2_allocator *allocator, sam2_error *error)
 {
     CHECK_POINTER(name);
     CHECK_POINTER(output);
@@ -249,7 +257,8 @@ sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed,
     size_t n = strlen(output);
     int pt = n > 3 && strcmp(output + n - 3, ".pt") == 0, native = n > 5 && strcmp(output + n - 5, ".sam2") == 0;
     if (!pt && !native && !(n > 12 && strcmp(output + n - 12, ".safetensors") == 0))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2", output);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2",
+                         output);
     model_config config;
     TRY(config_from_name(name, &config, error));
     model_layout layout;

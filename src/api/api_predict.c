@@ -10,17 +10,23 @@ static sam2_status check_image(const sam2_image *image, sam2_error *error)
     CHECK_POINTER(image);
     CHECK_POINTER(image->pixels);
     if (image->width < 1 || image->height < 1 || image->width > 65536 || image->height > 65536)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a picture of %d x %d; sides from 1 to 65536 can be used", image->width, image->height);
-    int bytes = image->format == SAM2_PIXEL_RGB ? 3 : image->format == SAM2_PIXEL_RGBA ? 4 : image->format == SAM2_PIXEL_GREY ? 1 : 0;
+        return error_set(error, SAM2_ERROR_ARGUMENT, "a picture of %d x %d; sides from 1 to 65536 can be used",
+                         image->width, image->height);
+    int bytes = image->format == SAM2_PIXEL_RGB    ? 3
+                : image->format == SAM2_PIXEL_RGBA ? 4
+                : image->format == SAM2_PIXEL_GREY ? 1
+                                                   : 0;
     if (!bytes)
         return error_set(error, SAM2_ERROR_ARGUMENT, "pixel format %d does not exist", (int)image->format);
     ptrdiff_t row = (ptrdiff_t)image->width * bytes;
     if (image->stride < row && image->stride > -row)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td bytes is less than a row's %td", image->stride, row);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td bytes is less than a row's %td", image->stride,
+                         row);
     return SAM2_OK;
 }
 
-sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features, sam2_error *error)
+sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
+                                 sam2_error *error)
 {
     CHECK_POINTER(features);
     *features = NULL;
@@ -100,10 +106,11 @@ static sam2_status check_box(const sam2_box *b, const sam2_features *f, int obje
         return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: a corner of the box is not a finite number", object);
     float x0 = fminf(b->x0, b->x1), x1 = fmaxf(b->x0, b->x1), y0 = fminf(b->y0, b->y1), y1 = fmaxf(b->y0, b->y1);
     if (x0 == x1 || y0 == y1)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: the box %g,%g,%g,%g has no area", object, (double)b->x0, (double)b->y0,
-                         (double)b->x1, (double)b->y1);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: the box %g,%g,%g,%g has no area", object,
+                         (double)b->x0, (double)b->y0, (double)b->x1, (double)b->y1);
     if (x1 <= 0.0f || y1 <= 0.0f || x0 >= (float)f->width || y0 >= (float)f->height)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: the box %g,%g,%g,%g lies outside the picture of %d x %d", object, (double)b->x0,
+        return error_set(error, SAM2_ERROR_ARGUMENT,
+                         "object %d: the box %g,%g,%g,%g lies outside the picture of %d x %d", object, (double)b->x0,
                          (double)b->y0, (double)b->x1, (double)b->y1, f->width, f->height);
     return SAM2_OK;
 }
@@ -111,26 +118,29 @@ static sam2_status check_box(const sam2_box *b, const sam2_features *f, int obje
 static sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, sam2_error *error)
 {
     if (p->point_count < 0 || p->point_count > PREDICT_MAX_POINTS)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: %d points; 0 to %d can be used", object, p->point_count, PREDICT_MAX_POINTS);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: %d points; 0 to %d can be used", object,
+                         p->point_count, PREDICT_MAX_POINTS);
     if (p->point_count && !p->points)
         return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: points is NULL", object);
     for (int i = 0; i < p->point_count; i++) {
         if (!isfinite(p->points[i].x) || !isfinite(p->points[i].y))
-            return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: point %d is not a pair of finite numbers", object, i);
+            return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: point %d is not a pair of finite numbers", object,
+                             i);
         if (p->points[i].label != 0 && p->points[i].label != 1)
-            return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: point %d has the label %d; 1 is inside, 0 outside", object, i,
-                             p->points[i].label);
+            return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: point %d has the label %d; 1 is inside, 0 outside",
+                             object, i, p->points[i].label);
     }
     if (p->box)
         TRY(check_box(p->box, f, object, error));
     if (p->mask && p->low_res_logits)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: both a mask and low-resolution logits are given", object);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: both a mask and low-resolution logits are given",
+                         object);
     if (p->mask && (p->mask_width != f->width || p->mask_height != f->height))
-        return error_set(error, SAM2_ERROR_MISMATCH, "object %d: the mask is %d x %d, the picture %d x %d", object, p->mask_width, p->mask_height,
-                         f->width, f->height);
+        return error_set(error, SAM2_ERROR_MISMATCH, "object %d: the mask is %d x %d, the picture %d x %d", object,
+                         p->mask_width, p->mask_height, f->width, f->height);
     if (p->mask && p->mask_stride < p->mask_width && p->mask_stride > -(ptrdiff_t)p->mask_width)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: a mask stride of %td bytes is less than a row's %d", object, p->mask_stride,
-                         p->mask_width);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: a mask stride of %td bytes is less than a row's %d",
+                         object, p->mask_stride, p->mask_width);
     return SAM2_OK;
 }
 
@@ -142,10 +152,12 @@ static sam2_status read_prompt(const sam2_prompt *prompts, int index, sam2_promp
     return check_struct(at, sizeof(sam2_prompt), out, sizeof *out, "sam2_prompt", error);
 }
 
-static sam2_status make_room(sam2_result *r, const model *m, const sam2_features *f, int objects, int masks, sam2_error *error)
+static sam2_status make_room(sam2_result *r, const model *m, const sam2_features *f, int objects, int masks,
+                             sam2_error *error)
 {
     size_t side = model_side(m, 4), slots = (size_t)objects * (size_t)masks;
-    TRY(alloc_grow(&r->allocator, &r->logits, &r->logits_bytes, 0, slots * side * side * sizeof(float), "masks", error));
+    TRY(alloc_grow(&r->allocator, &r->logits, &r->logits_bytes, 0, slots * side * side * sizeof(float), "masks",
+                   error));
     TRY(alloc_grow(&r->allocator, &r->info, &r->info_bytes, 0, slots * sizeof(result_mask), "scores", error));
     r->side = (int)side;
     r->masks = masks;
@@ -154,8 +166,8 @@ static sam2_status make_room(sam2_result *r, const model *m, const sam2_features
     return SAM2_OK;
 }
 
-sam2_status sam2_predict(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int prompt_count,
-                         const sam2_predict_options *options, sam2_result *result, sam2_error *error)
+sam2_status sam2_predict(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts,
+                         int prompt_count, const sam2_predict_options *options, sam2_result *result, sam2_error *error)
 {
     CHECK_POINTER(result);
     result->objects = 0;
@@ -167,9 +179,11 @@ sam2_status sam2_predict(sam2_context *context, const sam2_features *features, c
     if (options)
         TRY(check_struct(options, sizeof o, &o, sizeof o, "sam2_predict_options", error));
     if (prompt_count < 1 || prompt_count > PREDICT_MAX_OBJECTS)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "%d objects; 1 to %d can be asked for", prompt_count, PREDICT_MAX_OBJECTS);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "%d objects; 1 to %d can be asked for", prompt_count,
+                         PREDICT_MAX_OBJECTS);
     if (features->identity != m->identity)
-        return error_set(error, SAM2_ERROR_MISMATCH, "the features were made by another model (identity %016llx, the model's is %016llx)",
+        return error_set(error, SAM2_ERROR_MISMATCH,
+                         "the features were made by another model (identity %016llx, the model's is %016llx)",
                          (unsigned long long)features->identity, (unsigned long long)m->identity);
     sam2_prompt p;
     for (int i = 0; i < prompt_count; i++) {
@@ -219,7 +233,8 @@ sam2_status sam2_result_get_mask(const sam2_result *result, int object, int mask
     return SAM2_OK;
 }
 
-/* Checks a caller's mask and makes what enlarges it; `plain` is filled where the mask has no kernels of a model with it. */
+/* Checks a caller's mask and makes what enlarges it; `plain` is filled where the mask has no kernels of a model with
+ * it. */
 static sam2_status open_mask(const sam2_mask *mask, kernels *plain, enlarge *out, sam2_error *error)
 {
     CHECK_POINTER(mask);
@@ -227,9 +242,11 @@ static sam2_status open_mask(const sam2_mask *mask, kernels *plain, enlarge *out
     TRY(check_struct(mask, sizeof m, &m, sizeof m, "sam2_mask", error));
     CHECK_POINTER(m.low_res_logits);
     if (m.low_res_size < 1 || m.low_res_size > ENLARGE_MAX_SIDE)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "low_res_size is %d; 1 to %d can be used", m.low_res_size, ENLARGE_MAX_SIDE);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "low_res_size is %d; 1 to %d can be used", m.low_res_size,
+                         ENLARGE_MAX_SIDE);
     if (m.width < 1 || m.height < 1 || m.width > 65536 || m.height > 65536)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a mask of %d x %d; sides from 1 to 65536 can be used", m.width, m.height);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "a mask of %d x %d; sides from 1 to 65536 can be used", m.width,
+                         m.height);
     if (!m.internal)
         kernels_select(plain, CPU_REF);
     *out = (enlarge){.k = m.internal ? m.internal : plain,
@@ -258,7 +275,8 @@ sam2_status sam2_mask_to_logits(const sam2_mask *mask, float *out, ptrdiff_t str
     TRY(open_mask(mask, &plain, &e, error));
     CHECK_POINTER(out);
     if (stride < mask->width && stride > -(ptrdiff_t)mask->width)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td floats is less than the width, %d", stride, mask->width);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td floats is less than the width, %d", stride,
+                         mask->width);
     enlarge_rows(&e, put_logits, &(logits_out){out, stride});
     return SAM2_OK;
 }
@@ -282,7 +300,8 @@ sam2_status sam2_mask_to_bytes(const sam2_mask *mask, uint8_t inside, uint8_t *o
     TRY(open_mask(mask, &plain, &e, error));
     CHECK_POINTER(out);
     if (stride < mask->width && stride > -(ptrdiff_t)mask->width)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td bytes is less than the width, %d", stride, mask->width);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td bytes is less than the width, %d", stride,
+                         mask->width);
     enlarge_rows(&e, put_bytes, &(bytes_out){e.k, inside, out, stride});
     return SAM2_OK;
 }

@@ -7,20 +7,23 @@
 
 #include <string.h>
 
-#define CHECK_POINTER(pointer)                                                                  \
-    do {                                                                                        \
-        if (!(pointer))                                                                         \
-            return error_set(error, SAM2_ERROR_ARGUMENT, "%s: " #pointer " is NULL", __func__); \
+#define CHECK_POINTER(pointer)                                                                                         \
+    do {                                                                                                               \
+        if (!(pointer))                                                                                                \
+            return error_set(error, SAM2_ERROR_ARGUMENT, "%s: " #pointer " is NULL", __func__);                        \
     } while (0)
 
-/* Copies a caller's struct, whose first member is its size, over `fields` preset with the defaults: a struct of an older or newer header is taken as far as
- * both know it, and an older one's missing fields stay at their defaults. A size of a field's fraction, or none, is refused. */
-static inline sam2_status check_struct(const void *given, size_t least, void *fields, size_t size, const char *what, sam2_error *error)
+/* Copies a caller's struct, whose first member is its size, over `fields` preset with the defaults: a struct of an
+ * older or newer header is taken as far as both know it, and an older one's missing fields stay at their defaults. A
+ * size of a field's fraction, or none, is refused. */
+static inline sam2_status check_struct(const void *given, size_t least, void *fields, size_t size, const char *what,
+                                       sam2_error *error)
 {
     size_t given_size;
     memcpy(&given_size, given, sizeof given_size);
     if (given_size < least || given_size > 4096 || given_size % sizeof(void *))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "%s.struct_size is %zu; set the struct up with its INIT macro", what, given_size);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "%s.struct_size is %zu; set the struct up with its INIT macro",
+                         what, given_size);
     memcpy(fields, given, given_size < size ? given_size : size);
     return SAM2_OK;
 }

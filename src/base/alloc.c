@@ -31,7 +31,8 @@ sam2_status alloc_get(const sam2_allocator *a, size_t bytes, const char *what, v
     return SAM2_OK;
 }
 
-sam2_status alloc_array(const sam2_allocator *a, size_t count, size_t size, const char *what, void **pointer, sam2_error *error)
+sam2_status alloc_array(const sam2_allocator *a, size_t count, size_t size, const char *what, void **pointer,
+                        sam2_error *error)
 {
     size_t bytes;
     if (!checked_mul(count, size, &bytes))
@@ -47,8 +48,8 @@ void alloc_release(const sam2_allocator *a, void *pointer, size_t bytes)
         a->release(a->user, pointer, bytes ? bytes : 1);
 }
 
-sam2_status alloc_grow(const sam2_allocator *a, void **pointer, size_t *capacity, size_t used, size_t wanted, const char *what,
-                       sam2_error *error)
+sam2_status alloc_grow(const sam2_allocator *a, void **pointer, size_t *capacity, size_t used, size_t wanted,
+                       const char *what, sam2_error *error)
 {
     if (wanted <= *capacity)
         return SAM2_OK;

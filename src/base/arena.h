@@ -1,5 +1,6 @@
-/* The workspace: one block, cut from the front, given back to a mark. Its peak is found beforehand by a dry run: an arena without a block
- * hands out NULL and only counts, and every operator returns at once for it, so that the code that runs is the code that is measured. */
+/* The workspace: one block, cut from the front, given back to a mark. Its peak is found beforehand by a dry run: an
+ * arena without a block hands out NULL and only counts, and every operator returns at once for it, so that the code
+ * that runs is the code that is measured. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -13,8 +14,8 @@ typedef struct arena {
     size_t peak; /* the largest `used` so far */
 } arena;
 
-/* `count` elements of `size` bytes aligned to 64, or NULL in a dry run. The sizes come from a checked configuration. Running past the
- * measured peak is a fault of the library and ends the process rather than overwriting memory. */
+/* `count` elements of `size` bytes aligned to 64, or NULL in a dry run. The sizes come from a checked configuration.
+ * Running past the measured peak is a fault of the library and ends the process rather than overwriting memory. */
 void *arena_take(arena *a, size_t count, size_t size);
 float *arena_floats(arena *a, size_t count);
 

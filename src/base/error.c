@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Cuts the text back to whole UTF-8 characters after snprintf filled the buffer, and shows control characters as '?'. */
+/* Cuts the text back to whole UTF-8 characters after snprintf filled the buffer, and shows control characters as '?'.
+ */
 static void clean(char *text, size_t capacity, int wanted)
 {
     size_t n = strlen(text);

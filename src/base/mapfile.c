@@ -24,7 +24,8 @@ sam2_status mapfile_open(const char *path, mapfile *map, sam2_error *error)
     }
     if (!S_ISREG(st.st_mode)) {
         close(fd);
-        return error_set(error, SAM2_ERROR_FILE, "%s: %s", path, S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
+        return error_set(error, SAM2_ERROR_FILE, "%s: %s", path,
+                         S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file");
     }
     if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

@@ -9,17 +9,18 @@ typedef struct mapfile {
     size_t size;
 } mapfile;
 
-/* Maps a file. Errors: FILE (cannot be opened; a directory; not a regular file), each naming the path and the system's reason. */
+/* Maps a file. Errors: FILE (cannot be opened; a directory; not a regular file), each naming the path and the system's
+ * reason. */
 sam2_status mapfile_open(const char *path, mapfile *map, sam2_error *error);
 void mapfile_close(mapfile *map);
 
-/* A file being written: bytes go to a temporary file beside `path`, which takes the name `path` only in outfile_commit. A `path`
- * that exists and is no regular file (a pipe, a device) is written directly. */
+/* A file being written: bytes go to a temporary file beside `path`, which takes the name `path` only in outfile_commit.
+ * A `path` that exists and is no regular file (a pipe, a device) is written directly. */
 typedef struct outfile {
-    void *stream;        /* FILE * */
+    void *stream; /* FILE * */
     char path[4096];
     char temporary[4128]; /* "" when `path` is written directly */
-    uint64_t written;    /* bytes so far */
+    uint64_t written;     /* bytes so far */
 } outfile;
 
 sam2_status outfile_open(outfile *out, const char *path, sam2_error *error);

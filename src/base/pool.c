@@ -14,8 +14,8 @@
 #define RELAX() ((void)0)
 #endif
 
-/* How long a thread looks for work before it sleeps. Operators of a decode follow each other within microseconds, and waking a thread costs
- * tens of them; a longer wait would take a processor from others. */
+/* How long a thread looks for work before it sleeps. Operators of a decode follow each other within microseconds, and
+ * waking a thread costs tens of them; a longer wait would take a processor from others. */
 #define SPINS 4000
 
 typedef struct worker {
@@ -38,9 +38,9 @@ struct pool {
     pool_task task;
     void *context;
     size_t count;
-    atomic_size_t next;       /* the next item to take */
-    atomic_int busy;          /* workers that have not finished the job */
-    atomic_uint generation;   /* raised once a job */
+    atomic_size_t next;     /* the next item to take */
+    atomic_int busy;        /* workers that have not finished the job */
+    atomic_uint generation; /* raised once a job */
     atomic_bool stop;
 };
 
@@ -112,7 +112,8 @@ sam2_status pool_create(const sam2_allocator *a, int threads, pool **out, sam2_e
         p->workers[i] = (worker){.owner = p, .index = i + 1};
         int reason = pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]);
         if (reason)
-            status = error_set(error, SAM2_ERROR_UNSUPPORTED, "thread %d of %d cannot be started: %s", i + 2, threads, strerror(reason));
+            status = error_set(error, SAM2_ERROR_UNSUPPORTED, "thread %d of %d cannot be started: %s", i + 2, threads,
+                               strerror(reason));
         else
             p->started++;
     }

@@ -1,5 +1,5 @@
-/* A small thread pool. Work is a number of independent items, cut the same way whatever the number of threads; each item writes only its own
- * outputs in its own order, so which thread takes it does not change a bit of the result. */
+/* A small thread pool. Work is a number of independent items, cut the same way whatever the number of threads; each
+ * item writes only its own outputs in its own order, so which thread takes it does not change a bit of the result. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -16,8 +16,8 @@ sam2_status pool_create(const sam2_allocator *a, int threads, pool **out, sam2_e
 void pool_destroy(pool *p);
 int pool_threads(const pool *p);
 
-/* Runs task(context, 0 .. count - 1, worker) and returns when all are done. While another caller uses the pool, the items run on the calling thread
- * alone, as worker 0: results are the same. Not to be called from inside a task. */
+/* Runs task(context, 0 .. count - 1, worker) and returns when all are done. While another caller uses the pool, the
+ * items run on the calling thread alone, as worker 0: results are the same. Not to be called from inside a task. */
 void pool_run(pool *p, pool_task task, void *context, size_t count);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Levels that kernels are written for, each with all that its files are compiled for. Those of one architecture ascend: a higher level
- * includes the lower ones. */
+/* Levels that kernels are written for, each with all that its files are compiled for. Those of one architecture ascend:
+ * a higher level includes the lower ones. */
 typedef enum cpu_isa {
     CPU_REF = 0,    /* plain C; what the compiler emits for the base architecture */
     CPU_AVX2 = 1,   /* AVX2, FMA, F16C, BMI2 */

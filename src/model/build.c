@@ -1,4 +1,5 @@
-/* From a checkpoint's tensors to packed weights. The same code runs twice: first dry, to learn how much memory the weights take, then for real. */
+/* From a checkpoint's tensors to packed weights. The same code runs twice: first dry, to learn how much memory the
+ * weights take, then for real. */
 #include "base/checked.h"
 #include "model/model.h"
 
@@ -73,7 +74,8 @@ static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element
     if (nr * k > b->row_floats)
         b->row_floats = nr * k; /* known after the dry run */
     if (!dry(b))
-        pool_run(b->m->pool, pack_panel, &(pack_job){b, tensor(b, prefix, "weight"), &l, at, packed}, (n + nr - 1) / nr);
+        pool_run(b->m->pool, pack_panel, &(pack_job){b, tensor(b, prefix, "weight"), &l, at, packed},
+                 (n + nr - 1) / nr);
     l.packed = packed;
     return l;
 }
@@ -184,12 +186,14 @@ static void load_image_encoder(builder *b)
     m->patch = matrix(b, "image_encoder.trunk.patch_embed.proj", (size_t)c->embed_dim, 7 * 7 * 3, patch_at);
     m->patch.bias = plain(b, "image_encoder.trunk.patch_embed.proj", "bias");
     m->pos_background = channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
-    m->pos_window = channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0], (size_t)c->embed_dim);
+    m->pos_window =
+        channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0], (size_t)c->embed_dim);
     m->blocks = arena_take(&b->arena, (size_t)c->block_count, sizeof *m->blocks);
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
-        m->lateral[level] = load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
+        m->lateral[level] =
+            load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
     m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
     m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
     m->no_mem_embed = plain(b, "no_mem_embed", NULL);
@@ -272,8 +276,8 @@ static uint64_t fingerprint(const weights *w, const model_config *config)
     return h;
 }
 
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads, const sam2_allocator *a, model **out,
-                        sam2_error *error)
+sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads,
+                        const sam2_allocator *a, model **out, sam2_error *error)
 {
     void *memory = NULL;
     TRY(alloc_array(a, 1, sizeof(model), "the model", &memory, error));

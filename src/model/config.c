@@ -40,8 +40,8 @@ static void set_common(model_config *c)
     c->memory_fuser_layers = 2;
 }
 
-/* Per-block numbers from stages, windows and global blocks (hieradet.Hiera.__init__). The first block of a stage still has the window of the
- * stage before, since it works on that resolution. */
+/* Per-block numbers from stages, windows and global blocks (hieradet.Hiera.__init__). The first block of a stage still
+ * has the window of the stage before, since it works on that resolution. */
 static void resolve_blocks(model_config *c)
 {
     int dim = c->embed_dim, heads = c->heads, block = 0;
@@ -100,8 +100,10 @@ sam2_status config_from_name(const char *name, model_config *out, sam2_error *er
             set_official(out, &officials[i], release_2_1);
             return SAM2_OK;
         }
-    return error_set(error, SAM2_ERROR_ARGUMENT,
-                     "no model is called '%s'; the names are sam2_t sam2_s sam2_b+ sam2_l sam2.1_t sam2.1_s sam2.1_b+ sam2.1_l", name);
+    return error_set(
+        error, SAM2_ERROR_ARGUMENT,
+        "no model is called '%s'; the names are sam2_t sam2_s sam2_b+ sam2_l sam2.1_t sam2.1_s sam2.1_b+ sam2.1_l",
+        name);
 }
 
 /* Number of trunk blocks by their first tensor's name. */
@@ -123,9 +125,12 @@ sam2_status config_from_weights(const weights *w, model_config *out, sam2_error 
     const weights_tensor *patch = weights_find(w, "image_encoder.trunk.patch_embed.proj.weight");
     if (!patch) {
         if (weights_find(w, "image_encoder.patch_embed.proj.weight"))
-            return error_set(error, SAM2_ERROR_UNSUPPORTED, "this is a SAM 1 checkpoint; this version reads SAM 2 and SAM 2.1");
-        return error_set(error, SAM2_ERROR_FORMAT,
-                         "no SAM 2 checkpoint: there is no tensor image_encoder.trunk.patch_embed.proj.weight among its %zu", weights_count(w));
+            return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                             "this is a SAM 1 checkpoint; this version reads SAM 2 and SAM 2.1");
+        return error_set(
+            error, SAM2_ERROR_FORMAT,
+            "no SAM 2 checkpoint: there is no tensor image_encoder.trunk.patch_embed.proj.weight among its %zu",
+            weights_count(w));
     }
     int width = patch->dims == 4 && patch->shape[0] < 1 << 20 ? (int)patch->shape[0] : 0, blocks = count_blocks(w);
     for (size_t i = 0; i < OFFICIALS; i++)
@@ -134,7 +139,8 @@ sam2_status config_from_weights(const weights *w, model_config *out, sam2_error 
             return SAM2_OK;
         }
     return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                     "a trunk of width %d with %d blocks is none of the official models (96/12, 96/16, 112/24, 144/48), and the file carries no "
+                     "a trunk of width %d with %d blocks is none of the official models (96/12, 96/16, 112/24, "
+                     "144/48), and the file carries no "
                      "configuration (sam2.config) to read its heads and windows from",
                      width, blocks);
 }
@@ -142,27 +148,36 @@ sam2_status config_from_weights(const weights *w, model_config *out, sam2_error 
 /* Checks what the code relies on, so that no later computation can overflow or divide by zero. */
 static sam2_status validate(const model_config *c, sam2_error *error)
 {
-#define NEED(condition, ...)                                                      \
-    do {                                                                          \
-        if (!(condition))                                                         \
-            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: " __VA_ARGS__); \
+#define NEED(condition, ...)                                                                                           \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: " __VA_ARGS__);                              \
     } while (0)
     NEED(c->embed_dim >= 1 && c->embed_dim <= 1024, "embed_dim is %d; 1 to 1024 can be used", c->embed_dim);
-    NEED(c->heads >= 1 && c->embed_dim % c->heads == 0, "num_heads %d does not divide embed_dim %d", c->heads, c->embed_dim);
-    NEED(c->background >= 1 && c->background <= 64, "window_pos_embed_bkg_spatial_size is %d; 1 to 64 can be used", c->background);
+    NEED(c->heads >= 1 && c->embed_dim % c->heads == 0, "num_heads %d does not divide embed_dim %d", c->heads,
+         c->embed_dim);
+    NEED(c->background >= 1 && c->background <= 64, "window_pos_embed_bkg_spatial_size is %d; 1 to 64 can be used",
+         c->background);
     for (int i = 0; i < 4; i++) {
-        NEED(c->window_spec[i] >= 1 && c->window_spec[i] <= 64, "window_spec has %d; 1 to 64 can be used", c->window_spec[i]);
-        NEED(i == 3 || c->window_spec[i] % 2 == 0, "window_spec has %d; a window whose queries are pooled needs to be even", c->window_spec[i]);
+        NEED(c->window_spec[i] >= 1 && c->window_spec[i] <= 64, "window_spec has %d; 1 to 64 can be used",
+             c->window_spec[i]);
+        NEED(i == 3 || c->window_spec[i] % 2 == 0,
+             "window_spec has %d; a window whose queries are pooled needs to be even", c->window_spec[i]);
     }
     for (int i = 0; i < c->block_count; i++)
-        NEED(c->blocks[i].window || !c->blocks[i].pool, "block %d is global and pools its queries; that cannot be used", i);
-    NEED(c->d_model >= 16 && c->d_model <= 1024 && c->d_model % 16 == 0, "d_model is %d; multiples of 16 up to 1024 can be used", c->d_model);
-    NEED(c->memory_dim >= 4 && c->memory_dim % 4 == 0 && c->d_model % c->memory_dim == 0, "memory dimension %d does not divide d_model %d",
-         c->memory_dim, c->d_model);
+        NEED(c->blocks[i].window || !c->blocks[i].pool, "block %d is global and pools its queries; that cannot be used",
+             i);
+    NEED(c->d_model >= 16 && c->d_model <= 1024 && c->d_model % 16 == 0,
+         "d_model is %d; multiples of 16 up to 1024 can be used", c->d_model);
+    NEED(c->memory_dim >= 4 && c->memory_dim % 4 == 0 && c->d_model % c->memory_dim == 0,
+         "memory dimension %d does not divide d_model %d", c->memory_dim, c->d_model);
     NEED(c->memory_slots >= 1 && c->memory_slots <= 64, "num_maskmem is %d; 1 to 64 can be used", c->memory_slots);
-    NEED(c->memory_layers >= 1 && c->memory_layers <= 32, "memory_attention.num_layers is %d; 1 to 32 can be used", c->memory_layers);
-    NEED(c->memory_feedforward >= 1 && c->memory_feedforward <= 1 << 16, "dim_feedforward is %d", c->memory_feedforward);
-    NEED(c->memory_kernel >= 1 && c->memory_kernel <= 31 && c->memory_kernel % 2 == 1, "fuser kernel_size is %d", c->memory_kernel);
+    NEED(c->memory_layers >= 1 && c->memory_layers <= 32, "memory_attention.num_layers is %d; 1 to 32 can be used",
+         c->memory_layers);
+    NEED(c->memory_feedforward >= 1 && c->memory_feedforward <= 1 << 16, "dim_feedforward is %d",
+         c->memory_feedforward);
+    NEED(c->memory_kernel >= 1 && c->memory_kernel <= 31 && c->memory_kernel % 2 == 1, "fuser kernel_size is %d",
+         c->memory_kernel);
     NEED(c->memory_fuser_layers >= 1 && c->memory_fuser_layers <= 32, "fuser num_layers is %d", c->memory_fuser_layers);
 #undef NEED
     return SAM2_OK;
@@ -173,14 +188,17 @@ sam2_status config_resolve(model_config *c, sam2_error *error)
     int total = 0;
     for (int i = 0; i < 4; i++) {
         if (c->stages[i] < 1 || c->stages[i] > CONFIG_MAX_BLOCKS)
-            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: stages has %d; 1 to %d can be used", c->stages[i], CONFIG_MAX_BLOCKS);
+            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: stages has %d; 1 to %d can be used",
+                             c->stages[i], CONFIG_MAX_BLOCKS);
         total += c->stages[i];
     }
     if (total > CONFIG_MAX_BLOCKS)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %d blocks; %d can be used", total, CONFIG_MAX_BLOCKS);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %d blocks; %d can be used", total,
+                         CONFIG_MAX_BLOCKS);
     /* Bounded before resolve_blocks doubles them three times. */
     if (c->embed_dim < 1 || c->embed_dim > 1024 || c->heads < 1 || c->heads > 1024)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: embed_dim %d with num_heads %d cannot be used", c->embed_dim, c->heads);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: embed_dim %d with num_heads %d cannot be used",
+                         c->embed_dim, c->heads);
     resolve_blocks(c);
     TRY(validate(c, error));
     sam2_status status = config_set_image_size(c, c->image_size, error);
@@ -209,9 +227,10 @@ void config_name(model_config *c)
         model_config o;
         set_official(&o, &officials[i / 2], i % 2);
         o.image_size = c->image_size;
-        if (o.release_2_1 == c->release_2_1 && o.embed_dim == c->embed_dim && o.heads == c->heads && o.background == c->background &&
-            memcmp(o.stages, c->stages, sizeof o.stages) == 0 && memcmp(o.window_spec, c->window_spec, sizeof o.window_spec) == 0 &&
-            o.global_count == c->global_count && memcmp(o.global_blocks, c->global_blocks, sizeof o.global_blocks) == 0 && o.d_model == c->d_model)
+        if (o.release_2_1 == c->release_2_1 && o.embed_dim == c->embed_dim && o.heads == c->heads &&
+            o.background == c->background && memcmp(o.stages, c->stages, sizeof o.stages) == 0 &&
+            memcmp(o.window_spec, c->window_spec, sizeof o.window_spec) == 0 && o.global_count == c->global_count &&
+            memcmp(o.global_blocks, c->global_blocks, sizeof o.global_blocks) == 0 && o.d_model == c->d_model)
             memcpy(c->name, o.name, sizeof c->name);
     }
 }
@@ -219,9 +238,11 @@ void config_name(model_config *c)
 sam2_status config_set_image_size(model_config *c, int image_size, sam2_error *error)
 {
     if (image_size < 64 || image_size > 4096 || image_size % 32)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "image size %d: multiples of 32 from 64 to 4096 can be used", image_size);
+        return error_set(error, SAM2_ERROR_ARGUMENT, "image size %d: multiples of 32 from 64 to 4096 can be used",
+                         image_size);
     if (image_size / 4 % c->window_spec[0])
-        return error_set(error, SAM2_ERROR_ARGUMENT, "image size %d: a quarter of it must be a multiple of the first window, %d", image_size,
+        return error_set(error, SAM2_ERROR_ARGUMENT,
+                         "image size %d: a quarter of it must be a multiple of the first window, %d", image_size,
                          c->window_spec[0]);
     c->image_size = image_size;
     return SAM2_OK;

@@ -1,4 +1,5 @@
-/* What a model is made of, in numbers: the yaml of the official code, resolved. Every size in the model's code comes from here. */
+/* What a model is made of, in numbers: the yaml of the official code, resolved. Every size in the model's code comes
+ * from here. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 
@@ -23,7 +24,7 @@ typedef struct model_config {
     int image_size;
 
     int embed_dim, heads, stages[4], window_spec[4];
-    int background;   /* side of the coarse position embedding */
+    int background; /* side of the coarse position embedding */
     int global_blocks[CONFIG_MAX_BLOCKS], global_count;
     int block_count;
     config_block blocks[CONFIG_MAX_BLOCKS];
@@ -36,22 +37,23 @@ typedef struct model_config {
     int memory_dim, memory_slots, memory_layers, memory_feedforward, memory_kernel, memory_fuser_layers;
 } model_config;
 
-/* The configuration of an official model by short or long name: "sam2_t" "sam2.1_b+" "sam2.1_hiera_base_plus" ... Errors: ARGUMENT. */
+/* The configuration of an official model by short or long name: "sam2_t" "sam2.1_b+" "sam2.1_hiera_base_plus" ...
+ * Errors: ARGUMENT. */
 sam2_status config_from_name(const char *name, model_config *out, sam2_error *error);
 
-/* The configuration of a checkpoint: from the JSON that travels with it, else recognised by its tensors (trunk width and number of
- * blocks give the size, no_obj_embed_spatial the release). Errors: FORMAT, UNSUPPORTED. */
+/* The configuration of a checkpoint: from the JSON that travels with it, else recognised by its tensors (trunk width
+ * and number of blocks give the size, no_obj_embed_spatial the release). Errors: FORMAT, UNSUPPORTED. */
 sam2_status config_from_weights(const weights *w, model_config *out, sam2_error *error);
 
 /* Another input size, checked against the windows. Errors: ARGUMENT. */
 sam2_status config_set_image_size(model_config *config, int image_size, sam2_error *error);
 
-/* The yaml's keys as JSON text that config_from_weights understands, for files that carry a configuration. Writes at most
- * `capacity` bytes with the NUL. */
+/* The yaml's keys as JSON text that config_from_weights understands, for files that carry a configuration. Writes at
+ * most `capacity` bytes with the NUL. */
 void config_to_json(const model_config *config, char *out, size_t capacity);
 
-/* All tensors of the model, in the order of the official state dict. The list and its names are one block of memory, to be
- * released with config_layout_free. */
+/* All tensors of the model, in the order of the official state dict. The list and its names are one block of memory, to
+ * be released with config_layout_free. */
 typedef struct model_layout {
     weights_shape *list;
     size_t count;
@@ -61,8 +63,8 @@ typedef struct model_layout {
 sam2_status config_layout(const model_config *config, const sam2_allocator *a, model_layout *out, sam2_error *error);
 void config_layout_free(model_layout *layout);
 
-/* Compares a checkpoint with the layout. The error names every kind of fault: missing, extra and misshapen tensors, with both
- * shapes. Tensors that only video needs must be there too. */
+/* Compares a checkpoint with the layout. The error names every kind of fault: missing, extra and misshapen tensors,
+ * with both shapes. Tensors that only video needs must be there too. */
 sam2_status config_check(const model_config *config, const weights *w, const sam2_allocator *a, sam2_error *error);
 
 #endif

@@ -40,7 +40,8 @@ static sam2_status read_list(json_t *node, const char *what, int *values, int mo
     {
         json_int_t v = json_integer_value(item);
         if (!json_is_integer(item) || v < 0 || v > 1 << 20)
-            return error_set(error, SAM2_ERROR_FORMAT, "sam2.config: %s has an element that is not an integer from 0 to 1048576", what);
+            return error_set(error, SAM2_ERROR_FORMAT,
+                             "sam2.config: %s has an element that is not an integer from 0 to 1048576", what);
         values[i] = (int)v;
     }
     *count = (int)json_array_size(node);
@@ -52,7 +53,8 @@ static sam2_status read_four(json_t *node, const char *what, int values[4], sam2
     int count = 4;
     TRY(read_list(node, what, values, 4, &count, error));
     if (count != 4)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %s has %d elements; four stages can be used", what, count);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %s has %d elements; four stages can be used",
+                         what, count);
     return SAM2_OK;
 }
 
@@ -63,14 +65,19 @@ static sam2_status check_switches(json_t *root, sam2_error *error)
         const char *key;
         int value;
     } fixed[] = {
-        {"use_high_res_features_in_sam", 1}, {"directly_add_no_mem_embed", 1}, {"iou_prediction_use_sigmoid", 1},
-        {"pred_obj_scores", 1},              {"pred_obj_scores_mlp", 1},       {"use_obj_ptrs_in_encoder", 1},
+        {"use_high_res_features_in_sam", 1},
+        {"directly_add_no_mem_embed", 1},
+        {"iou_prediction_use_sigmoid", 1},
+        {"pred_obj_scores", 1},
+        {"pred_obj_scores_mlp", 1},
+        {"use_obj_ptrs_in_encoder", 1},
         {"use_mask_input_as_output_without_sam", 1},
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         json_t *v = json_object_get(root, fixed[i].key);
         if (!v || (json_is_boolean(v) ? json_is_true(v) : -1) != fixed[i].value)
-            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %s must be %s", fixed[i].key, fixed[i].value ? "true" : "false");
+            return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: %s must be %s", fixed[i].key,
+                             fixed[i].value ? "true" : "false");
     }
     return SAM2_OK;
 }
@@ -84,11 +91,14 @@ static sam2_status read_trunk(json_t *encoder, model_config *c, sam2_error *erro
     TRY(read_int(trunk, "num_heads", &c->heads, error));
     TRY(read_four(json_object_get(trunk, "stages"), "stages", c->stages, error));
     TRY(read_four(json_object_get(trunk, "window_spec"), "window_spec", c->window_spec, error));
-    TRY(read_list(json_object_get(trunk, "global_att_blocks"), "global_att_blocks", c->global_blocks, CONFIG_MAX_BLOCKS, &c->global_count, error));
+    TRY(read_list(json_object_get(trunk, "global_att_blocks"), "global_att_blocks", c->global_blocks, CONFIG_MAX_BLOCKS,
+                  &c->global_count, error));
     int background[2] = {c->background, c->background}, count = 2;
-    TRY(read_list(json_object_get(trunk, "window_pos_embed_bkg_spatial_size"), "window_pos_embed_bkg_spatial_size", background, 2, &count, error));
+    TRY(read_list(json_object_get(trunk, "window_pos_embed_bkg_spatial_size"), "window_pos_embed_bkg_spatial_size",
+                  background, 2, &count, error));
     if (count != 2 || background[0] != background[1])
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: window_pos_embed_bkg_spatial_size is not a square");
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "sam2.config: window_pos_embed_bkg_spatial_size is not a square");
     c->background = background[0];
     TRY(read_int(neck, "d_model", &c->d_model, error));
     int levels[4], level_count = -1;
@@ -101,7 +111,8 @@ static sam2_status read_trunk(json_t *encoder, model_config *c, sam2_error *erro
     int scalp = 1;
     TRY(read_int(encoder, "scalp", &scalp, error));
     if (scalp != 1 || c->top_down[0] || c->top_down[1])
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "sam2.config: scalp must be 1 and fpn_top_down_levels within [2, 3]");
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "sam2.config: scalp must be 1 and fpn_top_down_levels within [2, 3]");
     return SAM2_OK;
 }
 
@@ -139,28 +150,31 @@ sam2_status config_from_json(const char *json, const weights *w, model_config *o
 void config_to_json(const model_config *c, char *out, size_t capacity)
 {
     size_t used = 0;
-#define PUT(...)                                                                                                   \
-    do {                                                                                                           \
-        int n_ = snprintf(used < capacity ? out + used : NULL, used < capacity ? capacity - used : 0, __VA_ARGS__); \
-        used += n_ > 0 ? (size_t)n_ : 0;                                                                           \
+#define PUT(...)                                                                                                       \
+    do {                                                                                                               \
+        int n_ = snprintf(used < capacity ? out + used : NULL, used < capacity ? capacity - used : 0, __VA_ARGS__);    \
+        used += n_ > 0 ? (size_t)n_ : 0;                                                                               \
     } while (0)
-    PUT("{\"image_encoder\":{\"scalp\":1,\"trunk\":{\"embed_dim\":%d,\"num_heads\":%d,\"stages\":[%d,%d,%d,%d],\"global_att_blocks\":[", c->embed_dim,
-        c->heads, c->stages[0], c->stages[1], c->stages[2], c->stages[3]);
+    PUT("{\"image_encoder\":{\"scalp\":1,\"trunk\":{\"embed_dim\":%d,\"num_heads\":%d,\"stages\":[%d,%d,%d,%d],"
+        "\"global_att_blocks\":[",
+        c->embed_dim, c->heads, c->stages[0], c->stages[1], c->stages[2], c->stages[3]);
     for (int i = 0; i < c->global_count; i++)
         PUT("%s%d", i ? "," : "", c->global_blocks[i]);
-    PUT("],\"window_spec\":[%d,%d,%d,%d],\"window_pos_embed_bkg_spatial_size\":[%d,%d]},", c->window_spec[0], c->window_spec[1],
-        c->window_spec[2], c->window_spec[3], c->background, c->background);
+    PUT("],\"window_spec\":[%d,%d,%d,%d],\"window_pos_embed_bkg_spatial_size\":[%d,%d]},", c->window_spec[0],
+        c->window_spec[1], c->window_spec[2], c->window_spec[3], c->background, c->background);
     PUT("\"neck\":{\"d_model\":%d,\"fpn_top_down_levels\":[", c->d_model);
     for (int i = 0, first = 1; i < 4; i++)
         if (c->top_down[i]) {
             PUT("%s%d", first ? "" : ",", i);
             first = 0;
         }
-    PUT("]}},\"memory_attention\":{\"num_layers\":%d,\"layer\":{\"dim_feedforward\":%d}},", c->memory_layers, c->memory_feedforward);
-    PUT("\"memory_encoder\":{\"out_dim\":%d,\"fuser\":{\"num_layers\":%d,\"layer\":{\"kernel_size\":%d}}},", c->memory_dim,
-        c->memory_fuser_layers, c->memory_kernel);
-    PUT("\"num_maskmem\":%d,\"image_size\":%d,\"use_mask_input_as_output_without_sam\":true,\"directly_add_no_mem_embed\":true,", c->memory_slots,
-        c->image_size);
+    PUT("]}},\"memory_attention\":{\"num_layers\":%d,\"layer\":{\"dim_feedforward\":%d}},", c->memory_layers,
+        c->memory_feedforward);
+    PUT("\"memory_encoder\":{\"out_dim\":%d,\"fuser\":{\"num_layers\":%d,\"layer\":{\"kernel_size\":%d}}},",
+        c->memory_dim, c->memory_fuser_layers, c->memory_kernel);
+    PUT("\"num_maskmem\":%d,\"image_size\":%d,\"use_mask_input_as_output_without_sam\":true,\"directly_add_no_mem_"
+        "embed\":true,",
+        c->memory_slots, c->image_size);
     PUT("\"use_high_res_features_in_sam\":true,\"iou_prediction_use_sigmoid\":true,\"use_obj_ptrs_in_encoder\":true,"
         "\"pred_obj_scores\":true,\"pred_obj_scores_mlp\":true}");
 #undef PUT

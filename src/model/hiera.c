@@ -1,5 +1,6 @@
-/* The image encoder: Hiera trunk (sam2.modeling.backbones.hieradet) and feature pyramid (image_encoder.FpnNeck), followed by the mask decoder's
- * convolutions of the two finest levels, as SAM2Base.forward_image. Each level goes through the neck as soon as its stage is done. */
+/* The image encoder: Hiera trunk (sam2.modeling.backbones.hieradet) and feature pyramid (image_encoder.FpnNeck),
+ * followed by the mask decoder's convolutions of the two finest levels, as SAM2Base.forward_image. Each level goes
+ * through the neck as soon as its stage is done. */
 #include "model/model.h"
 
 #include <math.h>
@@ -9,7 +10,8 @@
 #define PATCH 7
 #define PATCH_FLOATS (PATCH * PATCH * 3)
 
-/* Bicubic interpolation with a = -0.75 and half-pixel centres, as torch.nn.functional.interpolate: four taps, indices held at the border. */
+/* Bicubic interpolation with a = -0.75 and half-pixel centres, as torch.nn.functional.interpolate: four taps, indices
+ * held at the border. */
 static void cubic_taps(size_t position, size_t in, size_t out, size_t index[4], float weight[4])
 {
     const float a = -0.75f;
@@ -19,7 +21,8 @@ static void cubic_taps(size_t position, size_t in, size_t out, size_t index[4], 
         long at = (long)base + i - 1;
         index[i] = at < 0 ? 0 : at >= (long)in ? in - 1 : (size_t)at;
         float d = fabsf(t - (float)(i - 1));
-        weight[i] = d <= 1.0f ? ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f : ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a;
+        weight[i] = d <= 1.0f ? ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f
+                              : ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a;
     }
 }
 
@@ -32,10 +35,12 @@ typedef struct patch_job {
     size_t scratch_floats;
 } patch_job;
 
-/* Position embedding of one row of tokens: the coarse map enlarged, plus the window's tile. `blend` is [background, embed_dim]. */
+/* Position embedding of one row of tokens: the coarse map enlarged, plus the window's tile. `blend` is [background,
+ * embed_dim]. */
 static void position_row(const model *m, size_t y, float *blend, float *out)
 {
-    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, b = (size_t)m->config.background, window = (size_t)m->config.window_spec[0];
+    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, b = (size_t)m->config.background,
+           window = (size_t)m->config.window_spec[0];
     size_t index[4];
     float weight[4];
     cubic_taps(y, b, side, index, weight);
@@ -49,8 +54,8 @@ static void position_row(const model *m, size_t y, float *blend, float *out)
         cubic_taps(x, b, side, index, weight);
         const float *tile = m->pos_window + (y % window * window + x % window) * dim;
         for (size_t c = 0; c < dim; c++)
-            out[x * dim + c] = weight[0] * blend[index[0] * dim + c] + weight[1] * blend[index[1] * dim + c] + weight[2] * blend[index[2] * dim + c] +
-                               weight[3] * blend[index[3] * dim + c] + tile[c];
+            out[x * dim + c] = weight[0] * blend[index[0] * dim + c] + weight[1] * blend[index[1] * dim + c] +
+                               weight[2] * blend[index[2] * dim + c] + weight[3] * blend[index[3] * dim + c] + tile[c];
     }
 }
 
@@ -63,9 +68,11 @@ static void patch_item(void *context, size_t y, int worker)
     float *position = patches + side * PATCH_FLOATS, *blend = position + side * dim;
     for (size_t x = 0; x < side; x++)
         for (size_t ky = 0; ky < PATCH; ky++)
-            memcpy(patches + x * PATCH_FLOATS + ky * PATCH * 3, j->input + (4 * y + ky) * pitch + 4 * x * 3, PATCH * 3 * sizeof(float));
+            memcpy(patches + x * PATCH_FLOATS + ky * PATCH * 3, j->input + (4 * y + ky) * pitch + 4 * x * 3,
+                   PATCH * 3 * sizeof(float));
     position_row(m, y, blend, position);
-    ops_gemm(j->ex->k, &m->patch, side, patches, PATCH_FLOATS, j->out + y * side * dim, dim, NULL, ACT_NONE, position, dim);
+    ops_gemm(j->ex->k, &m->patch, side, patches, PATCH_FLOATS, j->out + y * side * dim, dim, NULL, ACT_NONE, position,
+             dim);
 }
 
 static void patch_embed(const model *m, const exec *ex, const float *input, float *out)
@@ -126,7 +133,8 @@ static void run_block(const model *m, const exec *ex, int index, size_t side, fl
     op_two_layers(ex, &b->norm2, &b->fc1, ACT_GELU, &b->fc2, out_side * out_side, y, y, y);
 }
 
-/* out2 += nearest enlargement of out3 (FpnNeck's top-down path). coarse [side / 2, side / 2, dim], fine [side, side, dim]. */
+/* out2 += nearest enlargement of out3 (FpnNeck's top-down path). coarse [side / 2, side / 2, dim], fine [side, side,
+ * dim]. */
 static void add_top_down(const exec *ex, const float *coarse, float *fine, size_t side, size_t dim)
 {
     if (exec_dry(ex))
@@ -169,7 +177,8 @@ void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1)
 static void watch_input(watcher *w, const model *m, const float *input)
 {
     /* Without the border. */
-    size_t side = (size_t)m->config.image_size, pitch = model_input_side(m) * 3, bytes = side * side * 3 * sizeof(float);
+    size_t side = (size_t)m->config.image_size, pitch = model_input_side(m) * 3,
+           bytes = side * side * 3 * sizeof(float);
     void *copy;
     if (alloc_get(w->allocator, bytes, "a copy of the input", &copy, NULL) != SAM2_OK) {
         w->failed = 1;

@@ -15,7 +15,8 @@ typedef struct writer {
 
 #define S(...) ((const int64_t[]){__VA_ARGS__}), (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-__attribute__((format(printf, 4, 5))) static void put(writer *w, const int64_t *shape, int dims, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void put(writer *w, const int64_t *shape, int dims, const char *format,
+                                                      ...)
 {
     char name[192];
     va_list args;
@@ -267,7 +268,8 @@ sam2_status config_check(const model_config *config, const weights *w, const sam
             continue;
         }
         found++;
-        if (have->dims != want->dims || memcmp(have->shape, want->shape, (size_t)want->dims * sizeof *want->shape) != 0) {
+        if (have->dims != want->dims ||
+            memcmp(have->shape, want->shape, (size_t)want->dims * sizeof *want->shape) != 0) {
             shape_text(have->shape, have->dims, got, sizeof got);
             add_fault(&faults, "%s is %s, not %s", want->name, got, wanted);
         }

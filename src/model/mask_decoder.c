@@ -1,4 +1,5 @@
-/* The mask decoder (sam2.modeling.sam.mask_decoder.MaskDecoder.predict_masks with sam.transformer.TwoWayTransformer). */
+/* The mask decoder (sam2.modeling.sam.mask_decoder.MaskDecoder.predict_masks with sam.transformer.TwoWayTransformer).
+ */
 #include "model/model.h"
 
 #include <math.h>
@@ -8,12 +9,13 @@
 #define MASKS 4
 
 /* softmax(q(xq) k(xk)t) v(xv), projected: y [q_count, d_model] = ... + residual (NULL for none; may be y). */
-static void attend(const model *m, const exec *ex, const attention_weights *a, size_t q_count, const float *xq, size_t kv_count, const float *xk,
-                   const float *xv, const float *residual, float *y)
+static void attend(const model *m, const exec *ex, const attention_weights *a, size_t q_count, const float *xq,
+                   size_t kv_count, const float *xk, const float *xv, const float *residual, float *y)
 {
-    size_t dim = (size_t)m->config.d_model, inner = a->q.n, heads = (size_t)m->config.decoder_heads, mark = arena_mark(ex->arena);
-    float *q = arena_floats(ex->arena, q_count * inner), *k = arena_floats(ex->arena, kv_count * inner), *v = arena_floats(ex->arena, kv_count * inner),
-          *attended = arena_floats(ex->arena, q_count * inner);
+    size_t dim = (size_t)m->config.d_model, inner = a->q.n, heads = (size_t)m->config.decoder_heads,
+           mark = arena_mark(ex->arena);
+    float *q = arena_floats(ex->arena, q_count * inner), *k = arena_floats(ex->arena, kv_count * inner),
+          *v = arena_floats(ex->arena, kv_count * inner), *attended = arena_floats(ex->arena, q_count * inner);
     op_linear(ex, &a->q, q_count, xq, dim, q, inner, ACT_NONE, NULL, 0);
     op_linear(ex, &a->k, kv_count, xk, dim, k, inner, ACT_NONE, NULL, 0);
     op_linear(ex, &a->v, kv_count, xv, dim, v, inner, ACT_NONE, NULL, 0);
@@ -35,8 +37,8 @@ static void attend(const model *m, const exec *ex, const attention_weights *a, s
 /* Tokens and image as they go through the transformer. */
 typedef struct streams {
     size_t count, pixels;
-    const float *tokens; /* [count, d_model]: the original tokens, added to queries in every attention */
-    float *q, *q_pe;     /* [count, d_model] */
+    const float *tokens;     /* [count, d_model]: the original tokens, added to queries in every attention */
+    float *q, *q_pe;         /* [count, d_model] */
     float *image, *image_pe; /* [pixels, d_model] */
 } streams;
 
@@ -94,7 +96,8 @@ typedef struct upscale_job {
     size_t scratch_floats, side;
 } upscale_job;
 
-/* One row of tokens through both transposed convolutions to its four rows of all masks: nothing of the enlarged maps is in memory whole. */
+/* One row of tokens through both transposed convolutions to its four rows of all masks: nothing of the enlarged maps is
+ * in memory whole. */
 static void upscale_row(void *context, size_t y, int worker)
 {
     const upscale_job *j = context;
@@ -106,11 +109,14 @@ static void upscale_row(void *context, size_t y, int worker)
     float *packed = full + 4 * side * c0;
     for (size_t dy = 0; dy < 2; dy++) {
         size_t row1 = 2 * y + dy;
-        ops_gemm(k, &m->up0[dy], side, j->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE, j->features->s1 + row1 * 2 * side * c1, 2 * c1);
-        k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half, c1);
+        ops_gemm(k, &m->up0[dy], side, j->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE,
+                 j->features->s1 + row1 * 2 * side * c1, 2 * c1);
+        k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half,
+                         c1);
         for (size_t dz = 0; dz < 2; dz++) {
             size_t row0 = 2 * row1 + dz;
-            ops_gemm(k, &m->up1[dz], 2 * side, half, c1, full, 2 * c0, NULL, ACT_NONE, j->features->s0 + row0 * 4 * side * c0, 2 * c0);
+            ops_gemm(k, &m->up1[dz], 2 * side, half, c1, full, 2 * c0, NULL, ACT_NONE,
+                     j->features->s0 + row0 * 4 * side * c0, 2 * c0);
             k->activate_f32(4 * side * c0, ACT_GELU, full, full);
             /* Pixels as columns: the product with the masks' vectors comes out as rows of masks. */
             k->pack_nk_f32(4 * side, c0, full, c0, packed);
@@ -127,10 +133,12 @@ static void upscale_row(void *context, size_t y, int worker)
     }
 }
 
-static void upscale(const model *m, const exec *ex, const pyramid *features, const float *image, const float *hyper, float *masks)
+static void upscale(const model *m, const exec *ex, const pyramid *features, const float *image, const float *hyper,
+                    float *masks)
 {
     size_t side = model_side(m, 16), dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
-    upscale_job j = {.m = m, .ex = ex, .features = features, .image = image, .hyper = hyper, .masks = masks, .side = side};
+    upscale_job j = {
+        .m = m, .ex = ex, .features = features, .image = image, .hyper = hyper, .masks = masks, .side = side};
     j.scratch_floats = 2 * side * (dim / 4) + 4 * side * (dim / 8) + ops_packed_floats(ex->k, 4 * side, dim / 8);
     j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
     if (!exec_dry(ex))
@@ -143,10 +151,11 @@ static float *token(float *base, const exec *ex, size_t index, size_t dim)
     return exec_dry(ex) ? NULL : base + index * dim;
 }
 
-void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count, const float *dense, decoded *out)
+void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count,
+                  const float *dense, decoded *out)
 {
-    size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16), count = OUTPUT_TOKENS + sparse_count,
-           mark = arena_mark(ex->arena);
+    size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16),
+           count = OUTPUT_TOKENS + sparse_count, mark = arena_mark(ex->arena);
     float *tokens = arena_floats(ex->arena, count * dim);
     streams s = {.count = count, .pixels = pixels, .tokens = tokens};
     s.q = arena_floats(ex->arena, count * dim);

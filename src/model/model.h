@@ -39,10 +39,10 @@ typedef struct model {
     uint64_t identity, parameters;
 
     /* image_encoder.trunk */
-    linear patch;                  /* [embed_dim][7 * 7 * 3], rows ordered ky, kx, channel */
-    const float *pos_background;   /* [background, background, embed_dim] */
-    const float *pos_window;       /* [window, window, embed_dim] */
-    hiera_block *blocks;           /* [block_count] */
+    linear patch;                /* [embed_dim][7 * 7 * 3], rows ordered ky, kx, channel */
+    const float *pos_background; /* [background, background, embed_dim] */
+    const float *pos_window;     /* [window, window, embed_dim] */
+    hiera_block *blocks;         /* [block_count] */
     /* image_encoder.neck: by level, 0 the finest; and the decoder's convolutions of the two finest */
     linear lateral[4], conv_s0, conv_s1;
     const float *no_mem_embed; /* [d_model] */
@@ -60,7 +60,8 @@ typedef struct model {
     two_way_layer layers[MODEL_DECODER_DEPTH];
     attention_weights final;
     norm final_norm;
-    linear up0[2], up1[2]; /* transposed convolutions, one product for each of the two output rows: [2 columns * channels, inputs] */
+    linear up0[2], up1[2]; /* transposed convolutions, one product for each of the two output rows: [2 columns *
+                              channels, inputs] */
     norm up0_norm;
     mlp3 hyper[4], iou, object;
 } model;
@@ -72,8 +73,8 @@ static inline size_t model_side(const model *m, int stride)
 }
 
 /* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`. */
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads, const sam2_allocator *a, model **out,
-                        sam2_error *error);
+sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads,
+                        const sam2_allocator *a, model **out, sam2_error *error);
 void model_free(model *m);
 
 /* Where intermediate tensors go when somebody watches. NULL functions mean nobody does. */
@@ -106,9 +107,11 @@ static inline size_t model_input_side(const model *m)
 typedef void (*input_filler)(void *context, const exec *ex, float *input);
 
 /* image_encoder and the decoder's conv_s0 and conv_s1. */
-void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w);
+void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out,
+                  watcher *w);
 
-/* A prompt in the network's square: pixels of it before the half-pixel shift, and labels 0, 1, 2, 3 (official meaning). */
+/* A prompt in the network's square: pixels of it before the half-pixel shift, and labels 0, 1, 2, 3 (official meaning).
+ */
 typedef struct net_point {
     float x, y;
     int label;
@@ -127,6 +130,7 @@ typedef struct decoded {
     float *masks; /* [4, side/4, side/4] */
     float iou[4], object_score;
 } decoded;
-void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count, const float *dense, decoded *out);
+void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count,
+                  const float *dense, decoded *out);
 
 #endif

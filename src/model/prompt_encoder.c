@@ -22,7 +22,8 @@ void encode_dense_positions(const model *m, float *out)
     size_t side = model_side(m, 16), dim = (size_t)m->config.d_model;
     for (size_t y = 0; y < side; y++)
         for (size_t x = 0; x < side; x++)
-            encode_position(m, ((float)x + 0.5f) / (float)side, ((float)y + 0.5f) / (float)side, out + (y * side + x) * dim);
+            encode_position(m, ((float)x + 0.5f) / (float)side, ((float)y + 0.5f) / (float)side,
+                            out + (y * side + x) * dim);
 }
 
 size_t prompt_tokens(size_t point_count)
@@ -55,7 +56,8 @@ typedef struct mask_job {
     size_t side;
 } mask_job;
 
-/* mask_downscaling up to its second activation for one row of tokens: two 2 x 2 convolutions of stride 2 see 4 x 4 logits each. */
+/* mask_downscaling up to its second activation for one row of tokens: two 2 x 2 convolutions of stride 2 see 4 x 4
+ * logits each. */
 static void mask_row(void *context, size_t y, int worker)
 {
     (void)worker;
@@ -68,10 +70,12 @@ static void mask_row(void *context, size_t y, int worker)
             const float *in = j->logits + (4 * y + p / 2 * 2) * 4 * j->side + 4 * x + p % 2 * 2;
             for (size_t c = 0; c < 4; c++) {
                 const float *w = m->down0 + c * 4;
-                first[p][c] = w[0] * in[0] + w[1] * in[1] + w[2] * in[4 * j->side] + w[3] * in[4 * j->side + 1] + m->down0_bias[c];
+                first[p][c] = w[0] * in[0] + w[1] * in[1] + w[2] * in[4 * j->side] + w[3] * in[4 * j->side + 1] +
+                              m->down0_bias[c];
             }
         }
-        k->layernorm_f32(4, 4, first[0], 4, m->down0_norm.gamma, m->down0_norm.beta, m->down0_norm.eps, ACT_GELU, first[0], 4);
+        k->layernorm_f32(4, 4, first[0], 4, m->down0_norm.gamma, m->down0_norm.beta, m->down0_norm.eps, ACT_GELU,
+                         first[0], 4);
         float *out = j->hidden + (y * j->side + x) * 16;
         for (size_t c = 0; c < 16; c++) {
             float v = 0.0f;
@@ -82,7 +86,8 @@ static void mask_row(void *context, size_t y, int worker)
         }
     }
     float *row = j->hidden + y * j->side * 16;
-    k->layernorm_f32(j->side, 16, row, 16, m->down1_norm.gamma, m->down1_norm.beta, m->down1_norm.eps, ACT_GELU, row, 16);
+    k->layernorm_f32(j->side, 16, row, 16, m->down1_norm.gamma, m->down1_norm.beta, m->down1_norm.eps, ACT_GELU, row,
+                     16);
 }
 
 void encode_mask(const model *m, const exec *ex, const float *logits, float *dense)

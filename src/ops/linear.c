@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc, const uint32_t *c_rows, activation act,
-              const float *residual, size_t ldr)
+void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc,
+              const uint32_t *c_rows, activation act, const float *residual, size_t ldr)
 {
     k->gemm_f32(&(gemm_f32_args){.m = m,
                                  .n = l->n,
@@ -23,7 +23,7 @@ void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_
 
 /* How a product is cut: blocks of rows times groups of panels. */
 typedef struct cut {
-    size_t rows, row_blocks;  /* rows in a block */
+    size_t rows, row_blocks;   /* rows in a block */
     size_t panels, col_groups; /* panels in a group */
 } cut;
 
@@ -79,8 +79,8 @@ static void linear_item(void *context, size_t item, int worker)
         ldx = j->l->k;
     }
     linear part = {n, j->l->k, j->l->packed + first * j->l->k, j->l->bias ? j->l->bias + first : NULL};
-    ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act, j->residual ? j->residual + row * j->ldr + first : NULL,
-             j->ldr);
+    ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act,
+             j->residual ? j->residual + row * j->ldr + first : NULL, j->ldr);
 }
 
 static void run_linear(linear_job *j)
@@ -96,11 +96,19 @@ static void run_linear(linear_job *j)
     arena_reset(j->ex->arena, mark);
 }
 
-void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy, activation act, const float *residual,
-               size_t ldr)
+void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy,
+               activation act, const float *residual, size_t ldr)
 {
-    run_linear(&(linear_job){
-        .ex = ex, .l = l, .rows = rows, .x = x, .ldx = ldx, .y = y, .ldy = ldy, .act = act, .residual = residual, .ldr = ldr});
+    run_linear(&(linear_job){.ex = ex,
+                             .l = l,
+                             .rows = rows,
+                             .x = x,
+                             .ldx = ldx,
+                             .y = y,
+                             .ldy = ldy,
+                             .act = act,
+                             .residual = residual,
+                             .ldr = ldr});
 }
 
 void op_norm_linear(const exec *ex, const norm *n, const linear *l, size_t rows, const float *x, float *y, size_t ldy)

@@ -1,8 +1,8 @@
 /* Threaded, fused operators over the kernels. Tensors are float32 rows of channels ([tokens, channels], NHWC for maps).
  *
- * Every operator takes its scratch memory from the arena and gives it back before it returns, and does nothing else in a dry run (an arena
- * without a block). An operator's result does not depend on the number of threads: work is cut into items that write disjoint outputs, each computed in
- * the order the kernels fix. */
+ * Every operator takes its scratch memory from the arena and gives it back before it returns, and does nothing else in
+ * a dry run (an arena without a block). An operator's result does not depend on the number of threads: work is cut into
+ * items that write disjoint outputs, each computed in the order the kernels fix. */
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
 
@@ -36,7 +36,8 @@ typedef struct norm {
     float eps;
 } norm;
 
-/* Rows that one thread takes through a chain of products: a multiple of the tile heights in use (14, 6, 4 ...), small enough for the second-level cache. */
+/* Rows that one thread takes through a chain of products: a multiple of the tile heights in use (14, 6, 4 ...), small
+ * enough for the second-level cache. */
 #define OPS_ROWS 168
 
 /* Floats in a packed operand of n columns and length k. */
@@ -45,30 +46,36 @@ static inline size_t ops_packed_floats(const kernels *k, size_t n, size_t length
     return (n + k->gemm_f32_nr - 1) / k->gemm_f32_nr * k->gemm_f32_nr * length;
 }
 
-/* c = act(a Wt + bias) + residual, single-threaded, on the caller's thread; for the inside of fused operators. Fields as gemm_f32_args. */
-void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc, const uint32_t *c_rows, activation act,
-              const float *residual, size_t ldr);
+/* c = act(a Wt + bias) + residual, single-threaded, on the caller's thread; for the inside of fused operators. Fields
+ * as gemm_f32_args. */
+void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc,
+              const uint32_t *c_rows, activation act, const float *residual, size_t ldr);
 
-/* y = act(x Wt + bias) + residual: x [rows, k], ldx floats apart; y [rows, n]; residual like y or NULL, and may be y. */
-void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy, activation act, const float *residual,
-               size_t ldr);
+/* y = act(x Wt + bias) + residual: x [rows, k], ldx floats apart; y [rows, n]; residual like y or NULL, and may be y.
+ */
+void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy,
+               activation act, const float *residual, size_t ldr);
 
 /* y = act(LayerNorm(x)), in place or not. x, y [rows, channels]. */
-void op_layernorm(const exec *ex, const norm *n, size_t rows, size_t channels, const float *x, activation act, float *y);
+void op_layernorm(const exec *ex, const norm *n, size_t rows, size_t channels, const float *x, activation act,
+                  float *y);
 
 /* y = LayerNorm(x) Wt + bias, the normalised rows never leaving the cache. */
 void op_norm_linear(const exec *ex, const norm *n, const linear *l, size_t rows, const float *x, float *y, size_t ldy);
 
-/* y = second(act(first(LayerNorm(x)))) + residual; norm may be NULL for none. Rows go through both layers before the next rows start, so the hidden
- * layer is never in memory whole. x [rows, first->k], y [rows, second->n] (may be x), residual like y or NULL (may be y). */
-void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second, size_t rows, const float *x, float *y,
-                   const float *residual);
+/* y = second(act(first(LayerNorm(x)))) + residual; norm may be NULL for none. Rows go through both layers before the
+ * next rows start, so the hidden layer is never in memory whole. x [rows, first->k], y [rows, second->n] (may be x),
+ * residual like y or NULL (may be y). */
+void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second,
+                   size_t rows, const float *x, float *y, const float *residual);
 
 /* y = x + row for all rows (row [channels] or NULL), then + other [rows, channels] (or NULL). y may be x. */
-void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other, float *y);
+void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other,
+            float *y);
 
-/* softmax(q kt / sqrt(dim)) v for each head: q [q_count, heads * dim] (ldq floats from row to row), k and v [kv_count, heads * dim] (ldkv), y
- * [q_count, heads * dim] (ldy). Keys are taken in tiles with a running maximum: no q_count x kv_count matrix exists. */
+/* softmax(q kt / sqrt(dim)) v for each head: q [q_count, heads * dim] (ldq floats from row to row), k and v [kv_count,
+ * heads * dim] (ldkv), y [q_count, heads * dim] (ldy). Keys are taken in tiles with a running maximum: no q_count x
+ * kv_count matrix exists. */
 typedef struct attention_args {
     size_t heads, dim, q_count, kv_count;
     const float *q;
@@ -80,11 +87,13 @@ typedef struct attention_args {
 } attention_args;
 void op_attention(const exec *ex, const attention_args *args);
 
-/* The attention half of a Hiera block with windows (hieradet.MultiScaleBlock up to the MLP): normalisation, projection to q, k, v, attention inside each
- * window, projection, shortcut; each window's tokens stay in one thread's cache. Windows at the right and bottom that reach beyond the map are padded as in the
- * official code: a padded token is zero after the normalisation, so that its key and value are the projection's bias; one key stands for all of them, weighted by
- * their number. With `pool` the queries and the projected shortcut are max-pooled 2 x 2 and y has half the resolution.
- * x [height, width, dim_in]; y [height, width, dim_out] or [height / 2, width / 2, dim_out]; y may be x without pool. */
+/* The attention half of a Hiera block with windows (hieradet.MultiScaleBlock up to the MLP): normalisation, projection
+ * to q, k, v, attention inside each window, projection, shortcut; each window's tokens stay in one thread's cache.
+ * Windows at the right and bottom that reach beyond the map are padded as in the official code: a padded token is zero
+ * after the normalisation, so that its key and value are the projection's bias; one key stands for all of them,
+ * weighted by their number. With `pool` the queries and the projected shortcut are max-pooled 2 x 2 and y has half the
+ * resolution. x [height, width, dim_in]; y [height, width, dim_out] or [height / 2, width / 2, dim_out]; y may be x
+ * without pool. */
 typedef struct window_args {
     const norm *norm;
     const linear *qkv, *proj;

@@ -17,8 +17,8 @@ static void layernorm_item(void *context, size_t item, int worker)
     (void)worker;
     const rows_job *j = context;
     size_t row = item * ROWS_AN_ITEM, n = j->rows - row < ROWS_AN_ITEM ? j->rows - row : ROWS_AN_ITEM;
-    j->ex->k->layernorm_f32(n, j->channels, j->x + row * j->channels, j->channels, j->norm->gamma, j->norm->beta, j->norm->eps, j->act,
-                            j->y + row * j->channels, j->channels);
+    j->ex->k->layernorm_f32(n, j->channels, j->x + row * j->channels, j->channels, j->norm->gamma, j->norm->beta,
+                            j->norm->eps, j->act, j->y + row * j->channels, j->channels);
 }
 
 static void add_item(void *context, size_t item, int worker)
@@ -53,7 +53,8 @@ void op_layernorm(const exec *ex, const norm *n, size_t rows, size_t channels, c
         pool_run(ex->pool, layernorm_item, &j, items(rows));
 }
 
-void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other, float *y)
+void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other,
+            float *y)
 {
     rows_job j = {.ex = ex, .rows = rows, .channels = channels, .x = x, .row = row, .other = other, .y = y};
     if (!exec_dry(ex))

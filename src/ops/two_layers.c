@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Hidden channels computed at a time: rows x this many floats stay in the second-level cache between the two products. */
+/* Hidden channels computed at a time: rows x this many floats stay in the second-level cache between the two products.
+ */
 #define HIDDEN 768
 
 typedef struct two_layers_job {
@@ -54,10 +55,18 @@ static void two_layers_item(void *context, size_t item, int worker)
         memcpy(j->y + row * l2->n, sum, rows * l2->n * sizeof *sum);
 }
 
-void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second, size_t rows, const float *x, float *y,
-                   const float *residual)
+void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second,
+                   size_t rows, const float *x, float *y, const float *residual)
 {
-    two_layers_job j = {.ex = ex, .norm = n, .first = first, .second = second, .act = act, .rows = rows, .x = x, .residual = residual, .y = y};
+    two_layers_job j = {.ex = ex,
+                        .norm = n,
+                        .first = first,
+                        .second = second,
+                        .act = act,
+                        .rows = rows,
+                        .x = x,
+                        .residual = residual,
+                        .y = y};
     /* Small maps are cut finer, so that all threads have work. */
     j.block = rows >= 8 * OPS_ROWS ? OPS_ROWS : OPS_ROWS / 2;
     size_t mark = arena_mark(ex->arena);

@@ -33,10 +33,10 @@ static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
 {
     const window_args *a = j->a;
     size_t used = 0, keys = a->window * a->window + 1, dim = a->dim_out / a->heads;
-#define PIECE(field, count)                                                    \
-    do {                                                                       \
-        b->field = at ? (void *)(at + used) : NULL;                            \
-        used += ((count) * sizeof *b->field + 63) / 64 * 64;                   \
+#define PIECE(field, count)                                                                                            \
+    do {                                                                                                               \
+        b->field = at ? (void *)(at + used) : NULL;                                                                    \
+        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
     } while (0)
     PIECE(normed, j->capacity * a->dim_in);
     PIECE(qkv, j->capacity * 3 * a->dim_out);
@@ -58,8 +58,8 @@ static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
 /* One window's part of the map and of the local buffers. */
 typedef struct window_place {
     size_t y, x, height, width; /* tokens of the map, without padding */
-    size_t first;               /* its first row in the local buffers; rows are in reading order, then one padded token if any */
-    size_t padded;              /* number of padded tokens */
+    size_t first;  /* its first row in the local buffers; rows are in reading order, then one padded token if any */
+    size_t padded; /* number of padded tokens */
 } window_place;
 
 static window_place place(const window_job *j, size_t index, size_t first)
@@ -83,8 +83,8 @@ static float max4(const float *a, size_t right, size_t down)
     return top > bottom ? top : bottom;
 }
 
-/* q [tokens or tokens / 4, dim] of one head, scaled, pooled where the block pools. Map and window sides are even there, so that no cell of four mixes real and
- * padded tokens. */
+/* q [tokens or tokens / 4, dim] of one head, scaled, pooled where the block pools. Map and window sides are even there,
+ * so that no cell of four mixes real and padded tokens. */
 static size_t gather_q(const window_job *j, const window_place *p, const float *qkv, size_t dim, float *q)
 {
     size_t ld = 3 * j->a->dim_out;
@@ -167,8 +167,9 @@ static void window_item(void *context, size_t item, int worker)
     for (size_t w = from; w < to; w++) {
         window_place p = place(j, w, used);
         for (size_t y = 0; y < p.height; y++)
-            k->layernorm_f32(p.width, a->dim_in, a->x + ((p.y + y) * a->width + p.x) * a->dim_in, a->dim_in, a->norm->gamma, a->norm->beta,
-                             a->norm->eps, ACT_NONE, b.normed + (used + y * p.width) * a->dim_in, a->dim_in);
+            k->layernorm_f32(p.width, a->dim_in, a->x + ((p.y + y) * a->width + p.x) * a->dim_in, a->dim_in,
+                             a->norm->gamma, a->norm->beta, a->norm->eps, ACT_NONE,
+                             b.normed + (used + y * p.width) * a->dim_in, a->dim_in);
         used += place_rows(&p);
         if (p.padded)
             memset(b.normed + (used - 1) * a->dim_in, 0, a->dim_in * sizeof(float));
@@ -190,7 +191,8 @@ static void window_item(void *context, size_t item, int worker)
         used += place_rows(&p);
     }
     /* The pooled shortcut is in y already. */
-    ops_gemm(k, a->proj, out_rows, b.attended, a->dim_out, a->y, a->dim_out, b.rows, ACT_NONE, a->shortcut ? a->y : a->x, a->dim_out);
+    ops_gemm(k, a->proj, out_rows, b.attended, a->dim_out, a->y, a->dim_out, b.rows, ACT_NONE,
+             a->shortcut ? a->y : a->x, a->dim_out);
 }
 
 void op_window_attention(const exec *ex, const window_args *args)

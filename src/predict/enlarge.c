@@ -37,8 +37,8 @@ void enlarge_rows(const enlarge *e, enlarge_use use, void *user)
 
 void enlarge_columns(const enlarge *e, enlarge_use use, void *user)
 {
-    /* A column of the picture is a column between two of the logits, enlarged downwards: the same products in the same order as by rows, where the first of the
-     * two steps is the horizontal one too. */
+    /* A column of the picture is a column between two of the logits, enlarged downwards: the same products in the same
+     * order as by rows, where the first of the two steps is the horizontal one too. */
     uint32_t left[ENLARGE_MAX_SIDE], right[ENLARGE_MAX_SIDE], top[COLUMN_PIECE], bottom[COLUMN_PIECE];
     float u[ENLARGE_MAX_SIDE], profile[ENLARGE_MAX_SIDE], v[COLUMN_PIECE], column[COLUMN_PIECE];
     for (size_t x = 0; x < e->width; x++) {

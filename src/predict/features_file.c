@@ -64,7 +64,8 @@ sam2_status features_write(const sam2_features *f, const char *path, sam2_error 
     return status;
 }
 
-static sam2_status read_mapped(const model *m, const mapfile *map, const char *path, sam2_features **out, sam2_error *error)
+static sam2_status read_mapped(const model *m, const mapfile *map, const char *path, sam2_features **out,
+                               sam2_error *error)
 {
     const uint8_t *p = map->data;
     if (map->size < HEADER || memcmp(p, magic, sizeof magic) != 0)
@@ -72,19 +73,23 @@ static sam2_status read_mapped(const model *m, const mapfile *map, const char *p
     if (get_u64(p + HEADER_CHECKED) != checksum(p, HEADER_CHECKED))
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the header is damaged", path);
     if (get_u64(p + 8) != 1)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "%s: features of format version %llu; this library reads version 1", path,
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "%s: features of format version %llu; this library reads version 1", path,
                          (unsigned long long)get_u64(p + 8));
     if (get_u64(p + 16) != m->identity)
-        return error_set(error, SAM2_ERROR_MISMATCH, "%s: made by another model or image size (identity %016llx, the model's is %016llx)", path,
+        return error_set(error, SAM2_ERROR_MISMATCH,
+                         "%s: made by another model or image size (identity %016llx, the model's is %016llx)", path,
                          (unsigned long long)get_u64(p + 16), (unsigned long long)m->identity);
     int width = (int)(get_u64(p + 24) & 0xFFFFFFFFu), height = (int)(get_u64(p + 24) >> 32);
     size_t e, s0, s1;
     pyramid_sizes(m, &e, &s0, &s1);
     size_t bytes = (e + s0 + s1) * sizeof(float);
-    if (width < 1 || height < 1 || width > 65536 || height > 65536 || get_u64(p + 32) != e || get_u64(p + 40) != s0 || get_u64(p + 48) != s1)
+    if (width < 1 || height < 1 || width > 65536 || height > 65536 || get_u64(p + 32) != e || get_u64(p + 40) != s0 ||
+        get_u64(p + 48) != s1)
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the header does not fit the model", path);
     if (map->size != HEADER + bytes)
-        return error_set(error, SAM2_ERROR_FORMAT, "%s: %zu bytes, not %zu: cut off or damaged", path, map->size, HEADER + bytes);
+        return error_set(error, SAM2_ERROR_FORMAT, "%s: %zu bytes, not %zu: cut off or damaged", path, map->size,
+                         HEADER + bytes);
     if (get_u64(p + 56) != checksum(p + HEADER, bytes))
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the features are damaged (checksum)", path);
     TRY(features_create(m, width, height, &m->allocator, out, error));

@@ -43,7 +43,8 @@ size_t predict_workspace(const model *m)
     return a.peak;
 }
 
-sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out, sam2_error *error)
+sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
+                            sam2_error *error)
 {
     void *memory = NULL;
     TRY(alloc_array(a, 1, sizeof(sam2_features), "features", &memory, error));
@@ -107,8 +108,8 @@ static size_t place_points(const model *m, const sam2_features *f, const sam2_pr
     size_t n = 0;
     if (p->box) {
         const sam2_box *b = p->box;
-        float x0 = b->x0 < b->x1 ? b->x0 : b->x1, x1 = b->x0 < b->x1 ? b->x1 : b->x0, y0 = b->y0 < b->y1 ? b->y0 : b->y1,
-              y1 = b->y0 < b->y1 ? b->y1 : b->y0;
+        float x0 = b->x0 < b->x1 ? b->x0 : b->x1, x1 = b->x0 < b->x1 ? b->x1 : b->x0,
+              y0 = b->y0 < b->y1 ? b->y0 : b->y1, y1 = b->y0 < b->y1 ? b->y1 : b->y0;
         out[n++] = (net_point){x0 / width * side, y0 / height * side, 2};
         out[n++] = (net_point){x1 / width * side, y1 / height * side, 3};
     }
@@ -129,7 +130,8 @@ static void mask_to_logits(const sam2_prompt *p, size_t side, float *out)
                 const uint8_t *row = p->mask + (ptrdiff_t)r * p->mask_stride;
                 for (long q = (long)x0; q < p->mask_width && (double)q < x1; q++)
                     if (row[q])
-                        inside += part_h * (((double)q + 1 < x1 ? (double)q + 1 : x1) - ((double)q > x0 ? (double)q : x0));
+                        inside +=
+                            part_h * (((double)q + 1 < x1 ? (double)q + 1 : x1) - ((double)q > x0 ? (double)q : x0));
             }
             out[y * side + x] = inside >= 0.5 * cell_w * cell_h ? 10.0f : -10.0f;
         }
@@ -153,7 +155,8 @@ static int choose_single(const decoded *d, size_t count)
     return best;
 }
 
-static void watch_prompt(watcher *w, const model *m, const exec *ex, const float *sparse, size_t tokens, const float *dense)
+static void watch_prompt(watcher *w, const model *m, const exec *ex, const float *sparse, size_t tokens,
+                         const float *dense)
 {
     size_t side = model_side(m, 16), dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
     watch(w, "sparse", sparse, (const int64_t[]){1, (int64_t)tokens, (int64_t)dim}, 3);
@@ -196,13 +199,14 @@ static void watch_masks(watcher *w, const sam2_result *result, int object)
     float iou[3];
     for (int i = 0; i < masks; i++)
         iou[i] = info[i].score;
-    watch(w, "low_res", (const float *)result->logits + slot * (size_t)(side * side), (const int64_t[]){masks, side, side}, 3);
+    watch(w, "low_res", (const float *)result->logits + slot * (size_t)(side * side),
+          (const int64_t[]){masks, side, side}, 3);
     watch(w, "iou", iou, (const int64_t[]){masks}, 1);
     watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
 }
 
-sam2_status predict_object(sam2_context *c, const sam2_features *features, const sam2_prompt *prompt, const sam2_predict_options *options,
-                           sam2_result *result, int object, sam2_error *error)
+sam2_status predict_object(sam2_context *c, const sam2_features *features, const sam2_prompt *prompt,
+                           const sam2_predict_options *options, sam2_result *result, int object, sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};

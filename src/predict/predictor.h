@@ -48,12 +48,13 @@ struct sam2_result {
 /* Memory that encoding and predicting with the largest arguments take, by dry runs. */
 size_t predict_workspace(const model *m);
 
-sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out, sam2_error *error);
+sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
+                            sam2_error *error);
 
 sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
 
 /* One object's masks into `result`, which has room. */
-sam2_status predict_object(sam2_context *context, const sam2_features *features, const sam2_prompt *prompt, const sam2_predict_options *options,
-                           sam2_result *result, int object, sam2_error *error);
+sam2_status predict_object(sam2_context *context, const sam2_features *features, const sam2_prompt *prompt,
+                           const sam2_predict_options *options, sam2_result *result, int object, sam2_error *error);
 
 #endif

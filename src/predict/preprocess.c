@@ -6,8 +6,8 @@
 
 static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
 
-/* One axis of the antialiased bilinear resize, as torch's upsample_bilinear2d_aa computes it, in float32: each output is a weighted sum of `count`
- * inputs from `first` on, weights a triangle as wide as the scale. */
+/* One axis of the antialiased bilinear resize, as torch's upsample_bilinear2d_aa computes it, in float32: each output
+ * is a weighted sum of `count` inputs from `first` on, weights a triangle as wide as the scale. */
 typedef struct axis {
     size_t out, taps; /* taps: most inputs of an output, the pitch of `weight` */
     uint32_t *first, *count;
@@ -26,7 +26,8 @@ static axis take_axis(arena *a, size_t in, size_t out)
 
 static void fill_axis(const axis *x, size_t in)
 {
-    float scale = (float)in / (float)x->out, support = scale > 1.0f ? scale : 1.0f, inverse = scale > 1.0f ? 1.0f / scale : 1.0f;
+    float scale = (float)in / (float)x->out, support = scale > 1.0f ? scale : 1.0f,
+          inverse = scale > 1.0f ? 1.0f / scale : 1.0f;
     for (size_t i = 0; i < x->out; i++) {
         float centre = scale * ((float)i + 0.5f), total = 0.0f, *weight = x->weight + i * x->taps;
         long from = (long)(centre - support + 0.5f), to = (long)(centre + support + 0.5f);
@@ -53,7 +54,8 @@ typedef struct resize_job {
     float *row; /* [threads][3 side] */
 } resize_job;
 
-/* A band of output rows: source rows come in order, each resized horizontally once and added to the output rows that want it. */
+/* A band of output rows: source rows come in order, each resized horizontally once and added to the output rows that
+ * want it. */
 static void resize_band(void *context, size_t item, int worker)
 {
     const resize_job *j = context;

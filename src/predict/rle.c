@@ -7,8 +7,8 @@ static void put_char(rle_writer *w, char c)
     w->length++;
 }
 
-/* pycocotools' rleToString: from the fourth run on the difference to the run two before, in groups of five bits, low first, a sixth bit for "more
- * follows", offset 48. */
+/* pycocotools' rleToString: from the fourth run on the difference to the run two before, in groups of five bits, low
+ * first, a sixth bit for "more follows", offset 48. */
 static void put_run(rle_writer *w)
 {
     int64_t value = w->runs > 2 ? w->run - w->before[1] : w->run;

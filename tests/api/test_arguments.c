@@ -246,7 +246,8 @@ static void features_in_files(void **state)
     need_ok(sam2_predict(context, again, &p, 1, NULL, other, &error), &error);
     need_ok(sam2_result_get_mask(result, 0, 0, &a, &error), &error);
     need_ok(sam2_result_get_mask(other, 0, 0, &b, &error), &error);
-    assert_memory_equal(a.low_res_logits, b.low_res_logits, (size_t)a.low_res_size * (size_t)a.low_res_size * sizeof(float));
+    assert_memory_equal(a.low_res_logits, b.low_res_logits,
+                        (size_t)a.low_res_size * (size_t)a.low_res_size * sizeof(float));
     sam2_result_destroy(other);
     sam2_features_destroy(again);
 
@@ -295,8 +296,9 @@ static void features_in_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_null),           cmocka_unit_test(options_out_of_range), cmocka_unit_test(pictures_out_of_range),
-        cmocka_unit_test(prompts_that_make_no_sense), cmocka_unit_test(prompts_that_do),      cmocka_unit_test(features_in_files),
+        cmocka_unit_test(nothing_is_null),       cmocka_unit_test(options_out_of_range),
+        cmocka_unit_test(pictures_out_of_range), cmocka_unit_test(prompts_that_make_no_sense),
+        cmocka_unit_test(prompts_that_do),       cmocka_unit_test(features_in_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

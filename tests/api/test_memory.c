@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts what goes out and comes back; fails the `fail_at`-th allocation (from 1; 0: none). Not thread-safe, as one thread allocates at a time here. */
+/* Counts what goes out and comes back; fails the `fail_at`-th allocation (from 1; 0: none). Not thread-safe, as one
+ * thread allocates at a time here. */
 typedef struct counter {
     size_t calls, live_blocks, live_bytes, peak_bytes, fail_at;
 } counter;
@@ -177,7 +178,8 @@ static void steady_prediction_allocates_nothing(void **state)
     weights_close(fixture);
 }
 
-/* The memory of the official sizes: weights within a tenth of their float32 size, workspace below what performance is planned with. Two threads. */
+/* The memory of the official sizes: weights within a tenth of their float32 size, workspace below what performance is
+ * planned with. Two threads. */
 static void memory_of_official_sizes(void **state)
 {
     (void)state;

@@ -37,7 +37,8 @@ static void copy_outcome(const sam2_result *r, outcome *out, int first)
         for (int m = 0; m < masks; m++) {
             sam2_mask mask = SAM2_MASK_INIT;
             need_ok(sam2_result_get_mask(r, o, m, &mask, &error), &error);
-            size_t one = (size_t)mask.low_res_size * (size_t)mask.low_res_size, slot = (size_t)((first + o) * masks + m);
+            size_t one = (size_t)mask.low_res_size * (size_t)mask.low_res_size,
+                   slot = (size_t)((first + o) * masks + m);
             if (!out->logits) {
                 out->floats = one * 3 * OBJECTS;
                 out->logits = calloc(out->floats, sizeof *out->logits);
@@ -152,6 +153,7 @@ static void one_model_many_callers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(one_model_many_callers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads),
+                                       cmocka_unit_test(one_model_many_callers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,7 +175,8 @@ static void files_whole_or_not_at_all(void **state)
 
     assert_int_equal(outfile_open(&out, "/nonexistent/x", &e), SAM2_ERROR_FILE);
     assert_non_null(strstr(e.text, "/nonexistent/x"));
-    assert_int_equal(outfile_open(&out, "/dev/null", &e), SAM2_OK); /* written directly, and still a device afterwards */
+    assert_int_equal(outfile_open(&out, "/dev/null", &e),
+                     SAM2_OK); /* written directly, and still a device afterwards */
     assert_int_equal(outfile_write(&out, "x", 1, &e), SAM2_OK);
     assert_int_equal(outfile_commit(&out, &e), SAM2_OK);
     struct stat st;
@@ -212,8 +213,12 @@ static void maps_of_what_is_no_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(error_texts), cmocka_unit_test(long_error_texts),          cmocka_unit_test(sizes),
-        cmocka_unit_test(blocks),      cmocka_unit_test(arenas),                    cmocka_unit_test(files_whole_or_not_at_all),
+        cmocka_unit_test(error_texts),
+        cmocka_unit_test(long_error_texts),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(arenas),
+        cmocka_unit_test(files_whole_or_not_at_all),
         cmocka_unit_test(maps_of_what_is_no_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

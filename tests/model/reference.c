@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limits on the relative root mean square error. Two float32 computations of these networks differ by about 1e-6; a wrong weight or formula by
- * 1e-2 and more. Masks' logits, with stand-in weights, amplify what is before them. */
+/* Limits on the relative root mean square error. Two float32 computations of these networks differ by about 1e-6; a
+ * wrong weight or formula by 1e-2 and more. Masks' logits, with stand-in weights, amplify what is before them. */
 typedef struct limit {
     const char *name;
     double relative;
 } limit;
 static const limit limits[] = {
-    {"input", 1e-6},     {"trunk_stage0", 5e-6}, {"trunk_stage1", 5e-6}, {"trunk_stage2", 5e-6}, {"trunk_stage3", 5e-6},
-    {"fpn0", 5e-6},      {"fpn1", 5e-6},         {"embedding", 5e-6},    {"sparse", 2e-6},       {"dense", 2e-6},
-    {"low_res", 2e-4},   {"iou", 2e-5},          {"object_score", 1e-5},
+    {"input", 1e-6},   {"trunk_stage0", 5e-6}, {"trunk_stage1", 5e-6}, {"trunk_stage2", 5e-6}, {"trunk_stage3", 5e-6},
+    {"fpn0", 5e-6},    {"fpn1", 5e-6},         {"embedding", 5e-6},    {"sparse", 2e-6},       {"dense", 2e-6},
+    {"low_res", 2e-4}, {"iou", 2e-5},          {"object_score", 1e-5},
 };
 
 static double limit_of(const char *name)
@@ -32,12 +32,13 @@ typedef struct checker {
     const weights *fixture;
     const char *prefix; /* the case, or NULL for the encoder */
     int compared;
-    float *click; /* logits of the case "click": the mask prompt of others */
+    float *click;    /* logits of the case "click": the mask prompt of others */
     bool own_prompt; /* the mask prompt is such a result of our own, as far from the official one as low_res may be */
 } checker;
 
-/* Where the mask prompt is a result of our own, its difference to the official one (up to the limit of low_res) is amplified once more, with stand-in
- * weights by up to a hundred. A fault of the mask prompt's path shows all the same: it moves the logits by a tenth and more. */
+/* Where the mask prompt is a result of our own, its difference to the official one (up to the limit of low_res) is
+ * amplified once more, with stand-in weights by up to a hundred. A fault of the mask prompt's path shows all the same:
+ * it moves the logits by a tenth and more. */
 #define OWN_PROMPT_FACTOR 100.0
 
 static double limit_here(const checker *c, const char *name)
@@ -47,7 +48,8 @@ static double limit_here(const checker *c, const char *name)
     return OWN_PROMPT_FACTOR * limit_of(strcmp(name, "dense") == 0 ? "low_res" : name);
 }
 
-static void check_values(const checker *c, const char *name, const char *what, const float *expected, const float *got, size_t count)
+static void check_values(const checker *c, const char *name, const char *what, const float *expected, const float *got,
+                         size_t count)
 {
     double error = relative_rms(expected, got, count), most = limit_here(c, name);
     if (!(error <= most))
@@ -78,9 +80,12 @@ static void check_samples(const checker *c, const char *name, const float *data,
         }
         const float *s = sums + 4 * r;
         double expected_sum = (double)s[0] + s[1], expected_square = (double)s[2] + s[3], most = limit_here(c, name);
-        /* An error of relative RMS e moves the sum by at most e * sqrt(n * squares), the squares by 2 e of themselves. */
-        if (fabs(sum - expected_sum) > most * sqrt((double)row * expected_square) || fabs(square - expected_square) > 2.1 * most * expected_square)
-            fail_msg("%s.%s: sums %.9g %.9g, expected %.9g %.9g", c->prefix ? c->prefix : "", name, sum, square, expected_sum, expected_square);
+        /* An error of relative RMS e moves the sum by at most e * sqrt(n * squares), the squares by 2 e of themselves.
+         */
+        if (fabs(sum - expected_sum) > most * sqrt((double)row * expected_square) ||
+            fabs(square - expected_square) > 2.1 * most * expected_square)
+            fail_msg("%s.%s: sums %.9g %.9g, expected %.9g %.9g", c->prefix ? c->prefix : "", name, sum, square,
+                     expected_sum, expected_square);
     }
     free(samples);
     free(sums);
@@ -156,9 +161,10 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
             for (size_t i = 0; i < 4096; i++)
                 differing += bytes[sample_index(i, pixels)] != bit(samples + 512 * m, i);
             double factor = c->own_prompt ? OWN_PROMPT_FACTOR : 1.0;
-            if (fabs((double)area - (double)areas[m]) > factor * (2.5e-4 * (double)areas[m] + 2.0) || (double)differing > factor * 2.0)
-                fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m, (long long)area,
-                         (double)areas[m], differing);
+            if (fabs((double)area - (double)areas[m]) > factor * (2.5e-4 * (double)areas[m] + 2.0) ||
+                (double)differing > factor * 2.0)
+                fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m,
+                         (long long)area, (double)areas[m], differing);
         }
     }
     free(packed);
@@ -167,7 +173,8 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
     free(bytes);
 }
 
-static void run_case(sam2_context *context, const sam2_features *features, sam2_result *result, checker *c, int width, int height, int side)
+static void run_case(sam2_context *context, const sam2_features *features, sam2_result *result, checker *c, int width,
+                     int height, int side)
 {
     sam2_error error;
     sam2_prompt prompt = SAM2_PROMPT_INIT;
@@ -175,8 +182,10 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     sam2_point points[8];
     sam2_box box;
     size_t n = 0, count;
-    float *given = fixture_get(c->fixture, c->prefix, "points", &n), *corners = fixture_get(c->fixture, c->prefix, "box", NULL);
-    float *multimask = fixture_need(c->fixture, c->prefix, "multimask", NULL), *kind = fixture_get(c->fixture, c->prefix, "mask_kind", NULL);
+    float *given = fixture_get(c->fixture, c->prefix, "points", &n),
+          *corners = fixture_get(c->fixture, c->prefix, "box", NULL);
+    float *multimask = fixture_need(c->fixture, c->prefix, "multimask", NULL),
+          *kind = fixture_get(c->fixture, c->prefix, "mask_kind", NULL);
     float *index = fixture_need(c->fixture, c->prefix, "index", &count), *made = NULL;
     assert_true(n / 3 <= 8);
     for (size_t i = 0; i < n / 3; i++)

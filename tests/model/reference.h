@@ -4,7 +4,8 @@
 
 #include "support/fixture.h"
 
-/* Encodes the fixture's picture and runs all its cases; fails the running test at the first tensor that is off. Returns the number of cases. */
+/* Encodes the fixture's picture and runs all its cases; fails the running test at the first tensor that is off. Returns
+ * the number of cases. */
 int hold_to_fixture(const sam2_model *model, const weights *fixture);
 
 #endif

@@ -1,4 +1,5 @@
-/* Which model a checkpoint is: told by its tensors, or by the configuration it carries; and what is wrong with one that does not fit. */
+/* Which model a checkpoint is: told by its tensors, or by the configuration it carries; and what is wrong with one that
+ * does not fit. */
 #include "model/config.h"
 #include "support/cmocka_all.h"
 #include "support/fixture.h"
@@ -12,9 +13,9 @@ static const struct {
     const char *name, *long_name;
     size_t tensors, values;
 } officials[] = {
-    {"sam2_t", "sam2_hiera_tiny", 468, 38946242},         {"sam2_s", "sam2_hiera_small", 516, 46044098},
-    {"sam2_b+", "sam2_hiera_base_plus", 612, 80833922},   {"sam2_l", "sam2_hiera_large", 900, 224430386},
-    {"sam2.1_t", "sam2.1_hiera_tiny", 471, 38962754},     {"sam2.1_s", "sam2.1_hiera_small", 519, 46060610},
+    {"sam2_t", "sam2_hiera_tiny", 468, 38946242},           {"sam2_s", "sam2_hiera_small", 516, 46044098},
+    {"sam2_b+", "sam2_hiera_base_plus", 612, 80833922},     {"sam2_l", "sam2_hiera_large", 900, 224430386},
+    {"sam2.1_t", "sam2.1_hiera_tiny", 471, 38962754},       {"sam2.1_s", "sam2.1_hiera_small", 519, 46060610},
     {"sam2.1_b+", "sam2.1_hiera_base_plus", 615, 80850434}, {"sam2.1_l", "sam2.1_hiera_large", 903, 224446898},
 };
 #define OFFICIALS (sizeof officials / sizeof *officials)
@@ -168,7 +169,8 @@ static void json_says_it_all(void **state)
         const weights_shape shapes[] = {{config.release_2_1 ? "no_obj_embed_spatial" : "other", 2, {1, 64}}};
         weights *w = NULL, *again = NULL;
         need_ok(weights_synthesize(&alloc_default, shapes, 1, 0, 0, &w, &error), &error);
-        need_ok(weights_write_safetensors(w, BUILD_DIR "/test-config.safetensors", json, 1, WEIGHTS_F32, &error), &error);
+        need_ok(weights_write_safetensors(w, BUILD_DIR "/test-config.safetensors", json, 1, WEIGHTS_F32, &error),
+                &error);
         need_ok(weights_open(&alloc_default, BUILD_DIR "/test-config.safetensors", 1, &again, &error), &error);
         need_ok(config_from_weights(again, &found, &error), &error);
         assert_memory_equal(&config, &found, sizeof config);

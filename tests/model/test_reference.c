@@ -1,5 +1,6 @@
-/* The model against the official code. Arguments: `small` (two small configurations, complete tensors, on every instruction set), `trained` (the model the project carries),
- * or MODEL SEED (an official size with stand-in weights, samples). */
+/* The model against the official code. Arguments: `small` (two small configurations, complete tensors, on every
+ * instruction set), `trained` (the model the project carries), or MODEL SEED (an official size with stand-in weights,
+ * samples). */
 #include "model/reference.h"
 #include "support/cmocka_all.h"
 

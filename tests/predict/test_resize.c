@@ -56,9 +56,11 @@ static void compare_input(const float *expected, const float *input, size_t side
         for (size_t x = 0; x < pitch; x++)
             for (size_t c = 0; c < 3; c++) {
                 bool inside = x >= 3 && y >= 3 && x < side + 3 && y < side + 3;
-                float want = inside ? expected[c * side * side + (y - 3) * side + x - 3] : 0.0f, got = input[(y * pitch + x) * 3 + c];
+                float want = inside ? expected[c * side * side + (y - 3) * side + x - 3] : 0.0f,
+                      got = input[(y * pitch + x) * 3 + c];
                 if (!(fabsf(got - want) <= (inside ? 4e-6f : 0.0f)))
-                    fail_msg("%s: pixel %zu,%zu channel %zu is %.9g, not %.9g", name, x, y, c, (double)got, (double)want);
+                    fail_msg("%s: pixel %zu,%zu channel %zu is %.9g, not %.9g", name, x, y, c, (double)got,
+                             (double)want);
             }
 }
 
@@ -92,7 +94,8 @@ static void formats_and_strides(void **state)
 {
     (void)state;
     enum { W = 53, H = 31, SIDE = 32 };
-    uint8_t *rgb = picture_pattern(W, H), *wide = malloc(H * 300), *rgba = malloc(W * H * 4), *grey = malloc(W * H), *triple = malloc(W * H * 3);
+    uint8_t *rgb = picture_pattern(W, H), *wide = malloc(H * 300), *rgba = malloc(W * H * 4), *grey = malloc(W * H),
+            *triple = malloc(W * H * 3);
     size_t floats = (SIDE + 6) * (SIDE + 6) * 3;
     for (int i = 0; i < W * H; i++) {
         memcpy(rgba + 4 * i, rgb + 3 * i, 3);
@@ -146,8 +149,8 @@ static void take_column(void *user, size_t x, size_t y, size_t n, const float *l
     c->next += n;
 }
 
-/* A source position is rounded once, by up to half a unit in the last place of `side`, and the official code rounds it differently for different sizes; the made logits
- * rise by at most 32 from one to the next. */
+/* A source position is rounded once, by up to half a unit in the last place of `side`, and the official code rounds it
+ * differently for different sizes; the made logits rise by at most 32 from one to the next. */
 static void compare_enlarged(const weights *fixture, const char *name, int side, const collected *c)
 {
     char key[64];

@@ -53,7 +53,9 @@ float *fixture_need(const weights *w, const char *prefix, const char *name, size
 
 static uint8_t pattern(int x, int y, int c)
 {
-    return (uint8_t)(((x * (c + 2) + y * (5 - c)) / 4 + 61 * (((x / 16) * 3 + (y / 16) * 5 + c) % 4) + (x * y + 7 * c) % 13) % 256);
+    return (uint8_t)(((x * (c + 2) + y * (5 - c)) / 4 + 61 * (((x / 16) * 3 + (y / 16) * 5 + c) % 4) +
+                      (x * y + 7 * c) % 13) %
+                     256);
 }
 
 uint8_t *picture_pattern(int width, int height)

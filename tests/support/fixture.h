@@ -1,4 +1,5 @@
-/* Expected values of the official code (tests/data/reference, made by tests/reference/make_fixtures.py), and the pictures they belong to. */
+/* Expected values of the official code (tests/data/reference, made by tests/reference/make_fixtures.py), and the
+ * pictures they belong to. */
 #ifndef SUPPORT_FIXTURE_H
 #define SUPPORT_FIXTURE_H
 
@@ -10,7 +11,8 @@
 /* Opens tests/data/reference/NAME.safetensors; a missing file ends the test program. */
 weights *fixture_open(const char *name);
 
-/* Tensor PREFIX.NAME (or NAME where prefix is NULL) as float32, or NULL when there is none; *count (may be NULL) its elements. Free with free. */
+/* Tensor PREFIX.NAME (or NAME where prefix is NULL) as float32, or NULL when there is none; *count (may be NULL) its
+ * elements. Free with free. */
 float *fixture_get(const weights *w, const char *prefix, const char *name, size_t *count);
 /* The same, where it must be there. */
 float *fixture_need(const weights *w, const char *prefix, const char *name, size_t *count);
