@@ -11,7 +11,7 @@ typedef struct buffer {
 } buffer;
 
 sam2_status buffer_add(buffer *b, const void *bytes, size_t size, sam2_error *error);
-sam2_status buffer_text(buffer *b, const char *text, sam2_error *error); /* without the NUL */
+sam2_status buffer_text(buffer *b, const char *text, sam2_error *error);            /* without the NUL */
 sam2_status buffer_number(buffer *b, uint64_t value, int bytes, sam2_error *error); /* little-endian, 1 to 8 bytes */
 sam2_status buffer_fill(buffer *b, uint8_t value, size_t count, sam2_error *error);
 /* `value` until the size is a multiple of `step`, a power of two. */

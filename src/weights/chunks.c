@@ -9,7 +9,7 @@ struct chunk {
 };
 
 #define HEAD ((sizeof(chunk) + 15) & ~(size_t)15)
-#define LEAST 4096         /* blocks double from here, so that small files cost little */
+#define LEAST 4096             /* blocks double from here, so that small files cost little */
 #define MOST ((size_t)1 << 20) /* ... up to here */
 
 sam2_status chunks_take(chunks *c, size_t size, void **pointer, sam2_error *error)

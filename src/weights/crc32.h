@@ -1,4 +1,5 @@
-/* CRC-32 as in zip (IEEE 802.3, reflected), eight bytes a step. The tables are made by the caller's call: no global state. */
+/* CRC-32 as in zip (IEEE 802.3, reflected), eight bytes a step. The tables are made by the caller's call: no global
+ * state. */
 #ifndef WEIGHTS_CRC32_H
 #define WEIGHTS_CRC32_H
 

@@ -1,13 +1,14 @@
 /* Tensor names of Hugging Face transformers (Sam2Model, Sam2VideoModel, SamModel) to the official ones.
  *
- * Source of the tables: the renaming in transformers' conversion scripts, src/transformers/models/sam2_video/convert_sam2_video_to_hf.py and
- * src/transformers/models/sam/convert_sam_to_hf.py (Apache License 2.0), read backwards; tests/weights/check_hf_names.py compares the outcome with
- * the models' own state dicts. Except for two tensors it is pure renaming: the four point embeddings are stacked there, and the
- * Gaussian matrix is there twice. */
+ * Source of the tables: the renaming in transformers' conversion scripts,
+ * src/transformers/models/sam2_video/convert_sam2_video_to_hf.py and src/transformers/models/sam/convert_sam_to_hf.py
+ * (Apache License 2.0), read backwards; tests/weights/check_hf_names.py compares the outcome with the models' own state
+ * dicts. Except for two tensors it is pure renaming: the four point embeddings are stacked there, and the Gaussian
+ * matrix is there twice. */
 #include "weights/internal.h"
 
-/* In a pattern '#' stands for digits, '@' for a part without a dot, '*' for the rest; the same signs in the official name take what they stood
- * for, in their order. The first row that fits counts. NULL: the tensor is left out. */
+/* In a pattern '#' stands for digits, '@' for a part without a dot, '*' for the rest; the same signs in the official
+ * name take what they stood for, in their order. The first row that fits counts. NULL: the tensor is left out. */
 typedef struct row {
     const char *theirs, *official;
 } row;
@@ -22,7 +23,8 @@ static const row sam2_rows[] = {
     {"vision_encoder.neck.convs.#.*", "image_encoder.neck.convs.#.conv.*"},
     /* prompt encoder */
     {"shared_image_embedding.positional_embedding", "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
-    {"prompt_encoder.shared_embedding.positional_embedding", "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
+    {"prompt_encoder.shared_embedding.positional_embedding",
+     "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
     {"prompt_encoder.mask_embed.conv1.*", "sam_prompt_encoder.mask_downscaling.0.*"},
     {"prompt_encoder.mask_embed.layer_norm1.*", "sam_prompt_encoder.mask_downscaling.1.*"},
     {"prompt_encoder.mask_embed.conv2.*", "sam_prompt_encoder.mask_downscaling.3.*"},
@@ -92,7 +94,8 @@ static const row sam1_rows[] = {
     {"vision_encoder.neck.layer_norm2.*", "image_encoder.neck.3.*"},
     {"vision_encoder.*", "image_encoder.*"},
     {"shared_image_embedding.positional_embedding", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
-    {"prompt_encoder.shared_embedding.positional_embedding", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
+    {"prompt_encoder.shared_embedding.positional_embedding",
+     "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"},
     {"prompt_encoder.mask_embed.conv1.*", "prompt_encoder.mask_downscaling.0.*"},
     {"prompt_encoder.mask_embed.layer_norm1.*", "prompt_encoder.mask_downscaling.1.*"},
     {"prompt_encoder.mask_embed.conv2.*", "prompt_encoder.mask_downscaling.3.*"},
@@ -190,7 +193,8 @@ static size_t choose_rows(const weights *w, const row **rows)
     return 0;
 }
 
-static sam2_status rename_one(weights *w, weights_tensor *t, const row *rows, size_t row_count, bool *drop, sam2_error *error)
+static sam2_status rename_one(weights *w, weights_tensor *t, const row *rows, size_t row_count, bool *drop,
+                              sam2_error *error)
 {
     match m;
     char name[WEIGHTS_MAX_NAME + 1];
@@ -217,7 +221,8 @@ static sam2_status split_points(weights *w, size_t index, sam2_error *error)
     for (size_t i = 0; i < n; i++) {
         char name[] = "sam_prompt_encoder.point_embeddings.0.weight";
         *strchr(name, '0') = (char)('0' + i);
-        TRY(weights_add(w, name, strlen(name), stacked.type, 2, shape, (const uint8_t *)stacked.data + i * row_bytes, error));
+        TRY(weights_add(w, name, strlen(name), stacked.type, 2, shape, (const uint8_t *)stacked.data + i * row_bytes,
+                        error));
     }
     return SAM2_OK;
 }
@@ -225,7 +230,8 @@ static sam2_status split_points(weights *w, size_t index, sam2_error *error)
 static bool same_tensor(const weights_tensor *a, const weights_tensor *b)
 {
     return strcmp(a->name, b->name) == 0 && a->type == b->type && a->dims == b->dims &&
-           memcmp(a->shape, b->shape, sizeof a->shape) == 0 && memcmp(a->data, b->data, a->count * weights_type_size(a->type)) == 0;
+           memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
+           memcmp(a->data, b->data, a->count * weights_type_size(a->type)) == 0;
 }
 
 sam2_status weights_from_hugging_face(weights *w, sam2_error *error)

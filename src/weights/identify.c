@@ -1,4 +1,5 @@
-/* Names for what people give by mistake: a page that says "not found" saved as model.pt, a Git LFS pointer, an archive. */
+/* Names for what people give by mistake: a page that says "not found" saved as model.pt, a Git LFS pointer, an archive.
+ */
 #include "weights/internal.h"
 
 #include <stdio.h>
@@ -48,8 +49,9 @@ static const struct {
 } kinds[] = {
     {2, "\x1F\x8B", "a gzip archive; unpack it first"},
     {3, "BZh", "a bzip2 archive; unpack it first"},
-    {6, "\xFD"
-        "7zXZ",
+    {6,
+     "\xFD"
+     "7zXZ",
      "an xz archive; unpack it first"},
     {4, "\x28\xB5\x2F\xFD", "a zstd archive; unpack it first"},
     {4, "7z\xBC\xAF", "a 7z archive; unpack it first"},
@@ -61,8 +63,9 @@ static const struct {
     {6, "\x93NUMPY", "a NumPy array, not a checkpoint"},
     {8, "\x89PNG\r\n\x1A\n", "a PNG picture, not a checkpoint"},
     {3, "\xFF\xD8\xFF", "a JPEG picture, not a checkpoint"},
-    {4, "\x7F"
-        "ELF",
+    {4,
+     "\x7F"
+     "ELF",
      "a program, not a checkpoint"},
     {5, "%PDF-", "a PDF document, not a checkpoint"},
 };
@@ -72,14 +75,16 @@ sam2_status weights_refuse_unknown(const uint8_t *bytes, size_t size, sam2_error
     if (size == 0)
         return error_set(error, SAM2_ERROR_FORMAT, "the file is empty");
     if (starts(bytes, size, "version https://git-lfs", 23))
-        return error_set(error, SAM2_ERROR_FORMAT,
-                         "a Git LFS pointer, not the model itself; fetch it with \"git lfs pull\" or download it directly");
+        return error_set(
+            error, SAM2_ERROR_FORMAT,
+            "a Git LFS pointer, not the model itself; fetch it with \"git lfs pull\" or download it directly");
     if (is_markup(bytes, size))
         return error_set(error, SAM2_ERROR_FORMAT, "an HTML page, not a checkpoint; the download failed?");
     /* torch.save before 1.6 starts with a pickled magic number 0x1950a86a20f9469cfc6c. */
     if (size >= 12 && bytes[0] == 0x80 && memcmp(bytes + 2, "\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8", 10) == 0)
         return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                         "a PyTorch file of the old kind (before the zip format); load it in PyTorch and save it again with torch.save");
+                         "a PyTorch file of the old kind (before the zip format); load it in PyTorch and save it again "
+                         "with torch.save");
     if (size >= 2 && bytes[0] == 0x80 && bytes[1] >= 1 && bytes[1] <= 5)
         return error_set(error, SAM2_ERROR_UNSUPPORTED,
                          "a bare pickle, not a PyTorch zip file; load it in PyTorch and save it again with torch.save");
@@ -87,9 +92,11 @@ sam2_status weights_refuse_unknown(const uint8_t *bytes, size_t size, sam2_error
         if (starts(bytes, size, kinds[i].bytes, kinds[i].length))
             return error_set(error, SAM2_ERROR_FORMAT, "%s", kinds[i].what);
     if (size >= 262 && memcmp(bytes + 257, "ustar", 5) == 0)
-        return error_set(error, SAM2_ERROR_FORMAT, "a tar archive; unpack it first, or if PyTorch wrote it, save it again with torch.save");
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "a tar archive; unpack it first, or if PyTorch wrote it, save it again with torch.save");
     if (bytes[0] == '{' && is_text(bytes, size))
-        return error_set(error, SAM2_ERROR_FORMAT, "a JSON text, not a checkpoint; a server's error message instead of the download?");
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "a JSON text, not a checkpoint; a server's error message instead of the download?");
     if (is_text(bytes, size))
         return error_set(error, SAM2_ERROR_FORMAT, "a text file, not a checkpoint");
     size_t zeros = 0;
@@ -100,6 +107,7 @@ sam2_status weights_refuse_unknown(const uint8_t *bytes, size_t size, sam2_error
     char hex[3 * 8 + 1] = "";
     for (size_t i = 0; i < size && i < 8; i++)
         snprintf(hex + 3 * i, 4, " %02X", bytes[i]);
-    return error_set(error, SAM2_ERROR_FORMAT, "no kind of checkpoint that is known (.pt, .safetensors, .sam2); %zu bytes that begin with%s", size,
-                     hex);
+    return error_set(error, SAM2_ERROR_FORMAT,
+                     "no kind of checkpoint that is known (.pt, .safetensors, .sam2); %zu bytes that begin with%s",
+                     size, hex);
 }

@@ -15,9 +15,9 @@
 struct weights {
     sam2_allocator allocator;
     weights_format format;
-    mapfile map;       /* of weights_open; empty otherwise */
-    const char *label; /* names the file in errors, shortened; in `texts` */
-    const char *config; /* in `texts`, or NULL */
+    mapfile map;             /* of weights_open; empty otherwise */
+    const char *label;       /* names the file in errors, shortened; in `texts` */
+    const char *config;      /* in `texts`, or NULL */
     weights_tensor *tensors; /* in the file's order */
     size_t count, tensors_bytes;
     uint32_t *by_name; /* [by_name_count] indices of tensors, by ascending name; set by weights_finish */
@@ -28,14 +28,17 @@ struct weights {
 };
 
 /* An empty object to be filled by a reader; weights_close releases it whatever its state. */
-sam2_status weights_new(const sam2_allocator *a, weights_format format, const char *label, weights **out, sam2_error *error);
-
-/* Appends a tensor whose data the caller has found to be there: `count` elements as weights_shape_count tells. A "module." in front of the name is
- * dropped. Refuses names that are empty, too long, not UTF-8 or hold control characters. */
-sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims, const int64_t *shape, const void *data,
+sam2_status weights_new(const sam2_allocator *a, weights_format format, const char *label, weights **out,
                         sam2_error *error);
 
-/* After the last weights_add: official names instead of Hugging Face ones, then the index by name. Refuses names that occur twice. */
+/* Appends a tensor whose data the caller has found to be there: `count` elements as weights_shape_count tells. A
+ * "module." in front of the name is dropped. Refuses names that are empty, too long, not UTF-8 or hold control
+ * characters. */
+sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims,
+                        const int64_t *shape, const void *data, sam2_error *error);
+
+/* After the last weights_add: official names instead of Hugging Face ones, then the index by name. Refuses names that
+ * occur twice. */
 sam2_status weights_finish(weights *w, sam2_error *error);
 
 /* Number of elements of a shape; false when a size is negative or the product does not fit. */
@@ -50,7 +53,8 @@ sam2_status weights_keep_text(weights *w, const char *text, size_t length, const
 /* Renames tensors that have the names of Hugging Face transformers (hf_names.c); leaves others alone. */
 sam2_status weights_from_hugging_face(weights *w, sam2_error *error);
 
-/* The readers: each fills `w` from `size` bytes, which stay. Errors do not name the file; weights_open_memory puts the label before them. */
+/* The readers: each fills `w` from `size` bytes, which stay. Errors do not name the file; weights_open_memory puts the
+ * label before them. */
 sam2_status safetensors_parse(weights *w, const uint8_t *bytes, size_t size, sam2_error *error);
 sam2_status native_parse(weights *w, const uint8_t *bytes, size_t size, int verify, sam2_error *error);
 sam2_status pt_parse(weights *w, const uint8_t *bytes, size_t size, int verify, sam2_error *error);
@@ -92,7 +96,8 @@ static inline void put_le64(uint8_t *p, uint64_t v)
     put_le32(p + 4, (uint32_t)(v >> 32));
 }
 
-/* Room for a text from a file, made fit to be shown: what is not printable ASCII becomes '?', a long text ends in "...". */
+/* Room for a text from a file, made fit to be shown: what is not printable ASCII becomes '?', a long text ends in
+ * "...". */
 typedef struct shown {
     char text[100];
 } shown;

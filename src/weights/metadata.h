@@ -12,7 +12,8 @@ sam2_status metadata_read(weights *w, json_scan *s, const char *what, sam2_error
 /* The error for a scan that failed. */
 sam2_status metadata_damaged(const json_scan *s, const char *what, sam2_error *error);
 
-/* Appends such an object that holds `config` (NULL: none) and, when `format` is not NULL, "format". Errors: ARGUMENT when `config` is no UTF-8. */
+/* Appends such an object that holds `config` (NULL: none) and, when `format` is not NULL, "format". Errors: ARGUMENT
+ * when `config` is no UTF-8. */
 sam2_status metadata_make(buffer *out, const char *config, const char *format, sam2_error *error);
 
 #endif

@@ -1,4 +1,5 @@
-/* The native file, version 1. Numbers are little-endian, data lies at multiples of 64 bytes so that a mapped file can be computed with in place.
+/* The native file, version 1. Numbers are little-endian, data lies at multiples of 64 bytes so that a mapped file can
+ * be computed with in place.
  *
  *       0   8  magic: "SAM2" CR LF 1A LF (a transfer as text damages it visibly)
  *       8   4  format version: 1
@@ -11,7 +12,8 @@
  *      48   M  metadata: a JSON object of strings, "sam2.config" among them; then zeros up to a multiple of 8
  *       .   D  the directory: one record a tensor, in the data's order
  *       .      zeros up to a multiple of 64: start of the data
- *       .      the tensors, each from a multiple of 64 on, zeros between them; the file ends with the last one's last byte
+ *       .      the tensors, each from a multiple of 64 on, zeros between them; the file ends with the last one's last
+ * byte
  *
  *   A record:
  *       0   4  bytes of the record, a multiple of 8
@@ -26,8 +28,8 @@
  *      32  8n  the sizes
  *       .      the name in UTF-8, then zeros up to a multiple of 8
  *
- * A version 1 reader refuses other versions, types and layouts by name, so that each can be added. The header's checksum is always verified,
- * the tensors' on request. */
+ * A version 1 reader refuses other versions, types and layouts by name, so that each can be added. The header's
+ * checksum is always verified, the tensors' on request. */
 #include "weights/native.h"
 
 #include "weights/crc32.h"
@@ -48,22 +50,28 @@ static sam2_status read_header(const uint8_t *bytes, size_t size, header *h, sam
     if (size < NATIVE_HEADER)
         return error_set(error, SAM2_ERROR_FORMAT, "the file is cut off at %zu bytes, within its header", size);
     if (memcmp(bytes, NATIVE_MAGIC, 8) != 0)
-        return error_set(error, SAM2_ERROR_FORMAT, "the first bytes of a native file are damaged, as by a transfer as text");
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "the first bytes of a native file are damaged, as by a transfer as text");
     uint32_t version = get_le32(bytes + 8);
     if (version != NATIVE_VERSION)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a native file of format version %lu; this library reads version %d", (unsigned long)version,
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "a native file of format version %lu; this library reads version %d", (unsigned long)version,
                          NATIVE_VERSION);
     uint64_t file = get_le64(bytes + 16);
     if (file != size)
-        return error_set(error, SAM2_ERROR_FORMAT, file > size ? "the file is cut off: %zu of %llu bytes" : "the file has %zu bytes instead of %llu",
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         file > size ? "the file is cut off: %zu of %llu bytes"
+                                     : "the file has %zu bytes instead of %llu",
                          size, (unsigned long long)file);
     *h = (header){.metadata = get_le64(bytes + 24), .directory = get_le64(bytes + 32), .tensors = get_le32(bytes + 40)};
     size_t rest = size - NATIVE_HEADER;
-    if (h->metadata > rest || round_up((size_t)h->metadata, 8) > rest || h->directory > rest - round_up((size_t)h->metadata, 8))
+    if (h->metadata > rest || round_up((size_t)h->metadata, 8) > rest ||
+        h->directory > rest - round_up((size_t)h->metadata, 8))
         return error_set(error, SAM2_ERROR_FORMAT, "the native header's sizes do not fit in the file");
     h->directory_at = NATIVE_HEADER + round_up((size_t)h->metadata, 8);
     size_t end = h->directory_at + (size_t)h->directory;
-    h->data_at = round_up(end, NATIVE_ALIGN) < size ? round_up(end, NATIVE_ALIGN) : size; /* without data nothing is padded */
+    h->data_at =
+        round_up(end, NATIVE_ALIGN) < size ? round_up(end, NATIVE_ALIGN) : size; /* without data nothing is padded */
     crc32_tables tables;
     crc32_prepare(&tables);
     if (crc32_add(&tables, 0, bytes + 16, h->data_at - 16) != get_le32(bytes + 12))
@@ -72,33 +80,39 @@ static sam2_status read_header(const uint8_t *bytes, size_t size, header *h, sam
 }
 
 /* One record at `p`, of which `left` bytes are there. *end is where the data so far ends. */
-static sam2_status read_record(weights *w, const uint8_t *bytes, size_t size, const uint8_t *p, size_t left, size_t *end, sam2_error *error)
+static sam2_status read_record(weights *w, const uint8_t *bytes, size_t size, const uint8_t *p, size_t left,
+                               size_t *end, sam2_error *error)
 {
     if (left < NATIVE_RECORD || get_le32(p) > left)
         return error_set(error, SAM2_ERROR_FORMAT, "the native directory is damaged");
     size_t record = get_le32(p), name_length = get_le32(p + 28);
     uint64_t at = get_le64(p + 8), length = get_le64(p + 16);
     unsigned type = p[24], layout = p[25], dims = p[26];
-    if (dims > WEIGHTS_MAX_DIMS || name_length > WEIGHTS_MAX_NAME || record != round_up(NATIVE_RECORD + 8 * dims + name_length, 8))
+    if (dims > WEIGHTS_MAX_DIMS || name_length > WEIGHTS_MAX_NAME ||
+        record != round_up(NATIVE_RECORD + 8 * dims + name_length, 8))
         return error_set(error, SAM2_ERROR_FORMAT, "the native directory is damaged");
     const char *name = (const char *)p + NATIVE_RECORD + 8 * dims;
     shown room;
     show(&room, name, name_length);
     if (type > WEIGHTS_BF16)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s has element type %u, which this library does not know", room.text, type);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "tensor %s has element type %u, which this library does not know", room.text, type);
     if (layout != NATIVE_LAYOUT_C)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s is packed in layout %u, which this library does not know", room.text, layout);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "tensor %s is packed in layout %u, which this library does not know", room.text, layout);
     int64_t shape[WEIGHTS_MAX_DIMS];
     size_t count;
     for (unsigned i = 0; i < dims; i++)
         shape[i] = (int64_t)get_le64(p + NATIVE_RECORD + 8 * i);
     if (!weights_shape_count((int)dims, shape, &count) || length != count * weights_type_size((weights_type)type))
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: its shape and its %llu bytes do not agree", room.text, (unsigned long long)length);
+        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: its shape and its %llu bytes do not agree", room.text,
+                         (unsigned long long)length);
     /* Empty tensors take no place, wherever the file ends. */
     size_t expected = length ? round_up(*end, NATIVE_ALIGN) : *end;
     if (at != expected || !checked_range(at, length, size))
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: its data begins at byte %llu instead of %zu, or reaches beyond the file", room.text,
-                         (unsigned long long)at, expected);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "tensor %s: its data begins at byte %llu instead of %zu, or reaches beyond the file",
+                         room.text, (unsigned long long)at, expected);
     *end = (size_t)(at + length);
     return weights_add(w, name, name_length, (weights_type)type, (int)dims, shape, bytes + at, error);
 }

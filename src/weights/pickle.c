@@ -8,14 +8,15 @@ static sam2_status damaged(const pickle *p, const char *what, sam2_error *error)
     return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: %s (byte %zu)", what, (size_t)(p->at - p->start));
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------------------------------- */
+/* ---- bytes
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* *out = the next `n` bytes. */
 static sam2_status take(pickle *p, uint64_t n, const uint8_t **out, sam2_error *error)
 {
     if (n > (uint64_t)(p->end - p->at))
-        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: %llu bytes are wanted at byte %zu of %zu", (unsigned long long)n,
-                         (size_t)(p->at - p->start), (size_t)(p->end - p->start));
+        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: %llu bytes are wanted at byte %zu of %zu",
+                         (unsigned long long)n, (size_t)(p->at - p->start), (size_t)(p->end - p->start));
     *out = p->at;
     p->at += n;
     return SAM2_OK;
@@ -41,15 +42,17 @@ static sam2_status take_line(pickle *p, const char **text, size_t *length, sam2_
     return SAM2_OK;
 }
 
-/* ---- stack and memo ---------------------------------------------------------------------------------------------------- */
+/* ---- stack and memo
+ * ---------------------------------------------------------------------------------------------------- */
 
 static sam2_status push(pickle *p, pickle_value v, sam2_error *error)
 {
     if (p->depth == PICKLE_MAX_VALUES)
-        return error_set(error, SAM2_ERROR_FORMAT, "the pickle nests too deeply: more than %zu values wait on its stack", PICKLE_MAX_VALUES);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "the pickle nests too deeply: more than %zu values wait on its stack", PICKLE_MAX_VALUES);
     void *stack = p->stack;
-    sam2_status status = alloc_grow(&p->allocator, &stack, &p->stack_bytes, p->depth * sizeof v, (p->depth + 1) * sizeof v, "the pickle's stack",
-                                    error);
+    sam2_status status = alloc_grow(&p->allocator, &stack, &p->stack_bytes, p->depth * sizeof v,
+                                    (p->depth + 1) * sizeof v, "the pickle's stack", error);
     p->stack = stack;
     TRY(status);
     p->stack[p->depth++] = v;
@@ -99,7 +102,8 @@ static sam2_status memo_put(pickle *p, uint64_t index, sam2_error *error)
     TRY(top(p, &value, error));
     /* Picklers number one after the other, so an index beyond the pickle's bytes is not honest. */
     if (index >= PICKLE_MAX_VALUES || index >= (uint64_t)(p->end - p->start))
-        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: memo index %llu is out of range", (unsigned long long)index);
+        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: memo index %llu is out of range",
+                         (unsigned long long)index);
     if (index >= p->memo_count) {
         void *memo = p->memo;
         size_t old = p->memo_count * sizeof *value, wanted = (size_t)(index + 1) * sizeof *value;
@@ -116,11 +120,13 @@ static sam2_status memo_put(pickle *p, uint64_t index, sam2_error *error)
 static sam2_status memo_get(pickle *p, uint64_t index, sam2_error *error)
 {
     if (index >= p->memo_count || p->memo[index].type == PICKLE_UNSET)
-        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: nothing has memo index %llu", (unsigned long long)index);
+        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: nothing has memo index %llu",
+                         (unsigned long long)index);
     return push(p, p->memo[index], error);
 }
 
-/* ---- containers -------------------------------------------------------------------------------------------------------- */
+/* ---- containers
+ * -------------------------------------------------------------------------------------------------------- */
 
 sam2_status pickle_new_dict(pickle *p, pickle_value *out, sam2_error *error)
 {
@@ -132,8 +138,10 @@ sam2_status pickle_new_dict(pickle *p, pickle_value *out, sam2_error *error)
     return SAM2_OK;
 }
 
-/* Room for `more` elements of `size` bytes in a container; the old block is left behind, so that all of them take at most twice the last. */
-static sam2_status grow(pickle *p, void **items, size_t *capacity, size_t count, size_t more, size_t size, sam2_error *error)
+/* Room for `more` elements of `size` bytes in a container; the old block is left behind, so that all of them take at
+ * most twice the last. */
+static sam2_status grow(pickle *p, void **items, size_t *capacity, size_t count, size_t more, size_t size,
+                        sam2_error *error)
 {
     if (more <= *capacity - count)
         return SAM2_OK;
@@ -147,7 +155,8 @@ static sam2_status grow(pickle *p, void **items, size_t *capacity, size_t count,
     return SAM2_OK;
 }
 
-static sam2_status append(pickle *p, const pickle_value *list, const pickle_value *items, size_t count, sam2_error *error)
+static sam2_status append(pickle *p, const pickle_value *list, const pickle_value *items, size_t count,
+                          sam2_error *error)
 {
     if (list->type != PICKLE_LIST)
         return damaged(p, "APPEND to what is not a list", error);
@@ -162,7 +171,8 @@ static sam2_status append(pickle *p, const pickle_value *list, const pickle_valu
 }
 
 /* `items` are keys and values in turn. */
-static sam2_status set_items(pickle *p, const pickle_value *dict, const pickle_value *items, size_t count, sam2_error *error)
+static sam2_status set_items(pickle *p, const pickle_value *dict, const pickle_value *items, size_t count,
+                             sam2_error *error)
 {
     if (dict->type != PICKLE_DICT)
         return damaged(p, "SETITEM on what is not a dict", error);
@@ -207,7 +217,8 @@ static sam2_status push_dict(pickle *p, const pickle_value *items, size_t count,
     return push(p, v, error);
 }
 
-/* ---- opcodes ----------------------------------------------------------------------------------------------------------- */
+/* ---- opcodes
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* Texts and bytes: an opcode with `width` bytes of length. */
 static sam2_status text_op(pickle *p, pickle_type type, int width, sam2_error *error)
@@ -216,7 +227,8 @@ static sam2_status text_op(pickle *p, pickle_type type, int width, sam2_error *e
     const uint8_t *bytes = NULL;
     TRY(take_number(p, width, &length, error));
     TRY(take(p, length, &bytes, error));
-    return push(p, (pickle_value){.type = (uint8_t)type, .length = (uint32_t)length, .u.text = (const char *)bytes}, error);
+    return push(p, (pickle_value){.type = (uint8_t)type, .length = (uint32_t)length, .u.text = (const char *)bytes},
+                error);
 }
 
 /* A two's complement number of `width` bytes of length. */
@@ -249,10 +261,12 @@ static sam2_status real_op(pickle *p, sam2_error *error)
 
 static sam2_status unknown_opcode(int opcode, size_t at, sam2_error *error)
 {
-    return error_set(error, SAM2_ERROR_UNSUPPORTED, "pickle opcode 0x%02X at byte %zu is not one that a state dict needs", (unsigned)opcode, at);
+    return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                     "pickle opcode 0x%02X at byte %zu is not one that a state dict needs", (unsigned)opcode, at);
 }
 
-/* GLOBAL's two lines, or INST's, which would also call it: that is refused, but by the global's name when it is not on the list. */
+/* GLOBAL's two lines, or INST's, which would also call it: that is refused, but by the global's name when it is not on
+ * the list. */
 static sam2_status global_op(pickle *p, int opcode, sam2_error *error)
 {
     size_t at = (size_t)(p->at - p->start) - 1;
@@ -301,8 +315,8 @@ static sam2_status frame_op(pickle *p, sam2_error *error)
     uint64_t length;
     TRY(take_number(p, 8, &length, error));
     if (length > (uint64_t)(p->end - p->at))
-        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: a frame of %llu bytes where %zu follow", (unsigned long long)length,
-                         (size_t)(p->end - p->at));
+        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: a frame of %llu bytes where %zu follow",
+                         (unsigned long long)length, (size_t)(p->end - p->at));
     return SAM2_OK;
 }
 
@@ -479,12 +493,18 @@ static sam2_status run(pickle *p, sam2_error *error)
     return SAM2_OK;
 }
 
-sam2_status pickle_load(pickle *p, const sam2_allocator *a, const uint8_t *bytes, size_t size, pickle_find_storage find_storage, void *context,
-                        sam2_error *error)
+sam2_status pickle_load(pickle *p, const sam2_allocator *a, const uint8_t *bytes, size_t size,
+                        pickle_find_storage find_storage, void *context, sam2_error *error)
 {
     if (size > PICKLE_MAX_BYTES)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a pickle of %zu bytes; at most %zu are read", size, PICKLE_MAX_BYTES);
-    *p = (pickle){.allocator = *a, .start = bytes, .at = bytes, .end = bytes + size, .find_storage = find_storage, .context = context};
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a pickle of %zu bytes; at most %zu are read", size,
+                         PICKLE_MAX_BYTES);
+    *p = (pickle){.allocator = *a,
+                  .start = bytes,
+                  .at = bytes,
+                  .end = bytes + size,
+                  .find_storage = find_storage,
+                  .context = context};
     p->objects = (chunks){.allocator = *a, .limit = PICKLE_MAX_MEMORY, .what = "the pickle's objects"};
     sam2_status status = run(p, error);
     if (status != SAM2_OK)

@@ -1,9 +1,11 @@
-/* A restricted machine for Python pickles: it builds what a state dict is made of and runs nothing. The callables it knows are five
- * (collections.OrderedDict, torch._utils._rebuild_tensor_v2, _rebuild_parameter, _rebuild_parameter_with_state, and as arguments torch's storage
- * types); any other global ends the reading with its name. Opcodes are those of the binary protocols 2 to 5 for plain values.
+/* A restricted machine for Python pickles: it builds what a state dict is made of and runs nothing. The callables it
+ * knows are five (collections.OrderedDict, torch._utils._rebuild_tensor_v2, _rebuild_parameter,
+ * _rebuild_parameter_with_state, and as arguments torch's storage types); any other global ends the reading with its
+ * name. Opcodes are those of the binary protocols 2 to 5 for plain values.
  *
- * Bounds: a pickle has at most PICKLE_MAX_BYTES; objects take at most PICKLE_MAX_MEMORY, the stack and the memo at most PICKLE_MAX_VALUES values of 16
- * bytes each. Below these limits memory is at most 128 bytes for each byte of the pickle, and time is linear in it. Nothing recurses. */
+ * Bounds: a pickle has at most PICKLE_MAX_BYTES; objects take at most PICKLE_MAX_MEMORY, the stack and the memo at most
+ * PICKLE_MAX_VALUES values of 16 bytes each. Below these limits memory is at most 128 bytes for each byte of the
+ * pickle, and time is linear in it. Nothing recurses. */
 #ifndef WEIGHTS_PICKLE_H
 #define WEIGHTS_PICKLE_H
 
@@ -98,8 +100,8 @@ struct pickle_pair {
 };
 
 /* Finds a storage's bytes by its key. Errors are the callee's own. */
-typedef sam2_status (*pickle_find_storage)(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size,
-                                           sam2_error *error);
+typedef sam2_status (*pickle_find_storage)(void *context, const char *key, size_t key_length, const uint8_t **data,
+                                           size_t *size, sam2_error *error);
 
 typedef struct pickle {
     sam2_allocator allocator;
@@ -113,18 +115,20 @@ typedef struct pickle {
     pickle_value root; /* the result */
 } pickle;
 
-/* Reads a pickle of `size` bytes, which stay. p->root is valid until pickle_free, which is to be called after a success only.
- * Errors: UNSUPPORTED (a global or opcode that is not on the list: named), FORMAT, MEMORY, or find_storage's. */
-sam2_status pickle_load(pickle *p, const sam2_allocator *a, const uint8_t *bytes, size_t size, pickle_find_storage find_storage, void *context,
-                        sam2_error *error);
+/* Reads a pickle of `size` bytes, which stay. p->root is valid until pickle_free, which is to be called after a success
+ * only. Errors: UNSUPPORTED (a global or opcode that is not on the list: named), FORMAT, MEMORY, or find_storage's. */
+sam2_status pickle_load(pickle *p, const sam2_allocator *a, const uint8_t *bytes, size_t size,
+                        pickle_find_storage find_storage, void *context, sam2_error *error);
 void pickle_free(pickle *p);
 
 /* ---- between pickle.c and pickle_torch.c ---- */
 
 /* *out = the global `module`.`name`, if it is on the list. */
-sam2_status pickle_global(const char *module, size_t module_length, const char *name, size_t name_length, pickle_value *out, sam2_error *error);
+sam2_status pickle_global(const char *module, size_t module_length, const char *name, size_t name_length,
+                          pickle_value *out, sam2_error *error);
 /* *out = what calling the global gives. */
-sam2_status pickle_call(pickle *p, const pickle_value *callable, const pickle_value *arguments, pickle_value *out, sam2_error *error);
+sam2_status pickle_call(pickle *p, const pickle_value *callable, const pickle_value *arguments, pickle_value *out,
+                        sam2_error *error);
 /* *out = the storage that a persistent id stands for. */
 sam2_status pickle_persistent(pickle *p, const pickle_value *id, pickle_value *out, sam2_error *error);
 sam2_status pickle_new_dict(pickle *p, pickle_value *out, sam2_error *error);

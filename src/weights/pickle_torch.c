@@ -31,9 +31,10 @@ static const struct {
     const char *name;
     size_t size;
 } elements[] = {
-    [PICKLE_F32] = {"float32", 4}, [PICKLE_F16] = {"float16", 2}, [PICKLE_BF16] = {"bfloat16", 2}, [PICKLE_F64] = {"float64", 8},
-    [PICKLE_I64] = {"int64", 8},   [PICKLE_I32] = {"int32", 4},   [PICKLE_I16] = {"int16", 2},     [PICKLE_I8] = {"int8", 1},
-    [PICKLE_U8] = {"uint8", 1},    [PICKLE_B8] = {"bool", 1},
+    [PICKLE_F32] = {"float32", 4}, [PICKLE_F16] = {"float16", 2}, [PICKLE_BF16] = {"bfloat16", 2},
+    [PICKLE_F64] = {"float64", 8}, [PICKLE_I64] = {"int64", 8},   [PICKLE_I32] = {"int32", 4},
+    [PICKLE_I16] = {"int16", 2},   [PICKLE_I8] = {"int8", 1},     [PICKLE_U8] = {"uint8", 1},
+    [PICKLE_B8] = {"bool", 1},
 };
 
 size_t pickle_element_size(pickle_element e)
@@ -51,7 +52,8 @@ static bool is_text(const char *text, size_t length, const char *wanted)
     return strlen(wanted) == length && memcmp(text, wanted, length) == 0;
 }
 
-sam2_status pickle_global(const char *module, size_t module_length, const char *name, size_t name_length, pickle_value *out, sam2_error *error)
+sam2_status pickle_global(const char *module, size_t module_length, const char *name, size_t name_length,
+                          pickle_value *out, sam2_error *error)
 {
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
         if (is_text(module, module_length, globals[i].module) && is_text(name, name_length, globals[i].name)) {
@@ -59,9 +61,10 @@ sam2_status pickle_global(const char *module, size_t module_length, const char *
             return SAM2_OK;
         }
     shown room_module, room_name;
-    return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                     "the pickle refers to \"%s.%s\", which is not needed for weights and could run code; it is not loaded",
-                     show(&room_module, module, module_length), show(&room_name, name, name_length));
+    return error_set(
+        error, SAM2_ERROR_UNSUPPORTED,
+        "the pickle refers to \"%s.%s\", which is not needed for weights and could run code; it is not loaded",
+        show(&room_module, module, module_length), show(&room_name, name, name_length));
 }
 
 static sam2_status bad_tensor(const char *what, sam2_error *error)
@@ -96,7 +99,8 @@ static bool lies_within(const pickle_tensor *t)
 /* _rebuild_tensor_v2(storage, storage_offset, size, stride, requires_grad, backward_hooks, metadata=None) */
 static sam2_status rebuild_tensor(pickle *p, const pickle_value *arguments, pickle_value *out, sam2_error *error)
 {
-    const pickle_value *storage = &arguments[0], *offset = &arguments[1], *size = &arguments[2], *stride = &arguments[3];
+    const pickle_value *storage = &arguments[0], *offset = &arguments[1], *size = &arguments[2],
+                       *stride = &arguments[3];
     if (storage->type != PICKLE_STORAGE)
         return bad_tensor("storage is none", error);
     if (offset->type != PICKLE_INT || offset->u.integer < 0)
@@ -117,14 +121,15 @@ static sam2_status rebuild_tensor(pickle *p, const pickle_value *arguments, pick
     return SAM2_OK;
 }
 
-sam2_status pickle_call(pickle *p, const pickle_value *callable, const pickle_value *arguments, pickle_value *out, sam2_error *error)
+sam2_status pickle_call(pickle *p, const pickle_value *callable, const pickle_value *arguments, pickle_value *out,
+                        sam2_error *error)
 {
     if (callable->type != PICKLE_GLOBAL)
         return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: it calls what is not a function");
     size_t i = (size_t)callable->u.integer;
     if (globals[i].kind == STORAGE_TYPE || arguments->length < globals[i].least || arguments->length > globals[i].most)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "the pickle calls %s.%s with %u arguments", globals[i].module, globals[i].name,
-                         (unsigned)arguments->length);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "the pickle calls %s.%s with %u arguments", globals[i].module,
+                         globals[i].name, (unsigned)arguments->length);
     if (globals[i].kind == ORDERED_DICT)
         return pickle_new_dict(p, out, error);
     if (globals[i].kind == REBUILD_TENSOR)
@@ -139,8 +144,9 @@ sam2_status pickle_call(pickle *p, const pickle_value *callable, const pickle_va
 sam2_status pickle_persistent(pickle *p, const pickle_value *id, pickle_value *out, sam2_error *error)
 {
     const pickle_value *part = id->type == PICKLE_TUPLE && id->length == 5 ? id->u.items : NULL;
-    if (!part || part[0].type != PICKLE_TEXT || !is_text(part[0].u.text, part[0].length, "storage") || part[1].type != PICKLE_GLOBAL ||
-        globals[part[1].u.integer].kind != STORAGE_TYPE || part[2].type != PICKLE_TEXT || part[4].type != PICKLE_INT || part[4].u.integer < 0)
+    if (!part || part[0].type != PICKLE_TEXT || !is_text(part[0].u.text, part[0].length, "storage") ||
+        part[1].type != PICKLE_GLOBAL || globals[part[1].u.integer].kind != STORAGE_TYPE ||
+        part[2].type != PICKLE_TEXT || part[4].type != PICKLE_INT || part[4].u.integer < 0)
         return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: a persistent id that stands for no storage");
     pickle_storage s = {.element = globals[part[1].u.integer].element, .count = (size_t)part[4].u.integer};
     size_t size = 0;

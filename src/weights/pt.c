@@ -1,4 +1,5 @@
-/* PyTorch files: a zip with <prefix>/data.pkl, which describes the objects, and <prefix>/data/<key>, the tensors' bytes. */
+/* PyTorch files: a zip with <prefix>/data.pkl, which describes the objects, and <prefix>/data/<key>, the tensors'
+ * bytes. */
 #include "weights/internal.h"
 #include "weights/pickle.h"
 #include "weights/zip.h"
@@ -34,7 +35,8 @@ static sam2_status find_pickle(pt *f, sam2_error *error)
         f->prefix_length = e->name_length - length;
     }
     if (!f->pickle)
-        return error_set(error, SAM2_ERROR_FORMAT, "a zip file without " PICKLE_NAME ": not a checkpoint that PyTorch wrote");
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "a zip file without " PICKLE_NAME ": not a checkpoint that PyTorch wrote");
     return SAM2_OK;
 }
 
@@ -51,12 +53,14 @@ static const zip_entry *find_entry(const pt *f, const char *folder, const char *
     return zip_find(&f->archive, name, f->prefix_length + folder_length + key_length);
 }
 
-static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size, sam2_error *error)
+static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size,
+                                sam2_error *error)
 {
     const zip_entry *e = find_entry(context, "data/", key, key_length);
     if (!e) {
         shown room;
-        return error_set(error, SAM2_ERROR_FORMAT, "storage data/%s is missing in the zip file", show(&room, key, key_length));
+        return error_set(error, SAM2_ERROR_FORMAT, "storage data/%s is missing in the zip file",
+                         show(&room, key, key_length));
     }
     *data = e->data;
     *size = e->size;
@@ -98,15 +102,19 @@ static sam2_status add_tensor(weights *w, const pickle_value *key, const pickle_
     if (s->element > PICKLE_F64 && count == 1)
         return SAM2_OK; /* a counter */
     if (s->element > PICKLE_BF16)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s is of type %s; float32, float16 and bfloat16 are read", name,
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "tensor %s is of type %s; float32, float16 and bfloat16 are read", name,
                          pickle_element_name(s->element));
     if (!is_contiguous(t, count))
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s is stored with gaps or transposed; save it again after .contiguous()", name);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "tensor %s is stored with gaps or transposed; save it again after .contiguous()", name);
     weights_type type = s->element == PICKLE_F32 ? WEIGHTS_F32 : s->element == PICKLE_F16 ? WEIGHTS_F16 : WEIGHTS_BF16;
-    return weights_add(w, key->u.text, key->length, type, t->dims, t->shape, s->data + t->offset * pickle_element_size(s->element), error);
+    return weights_add(w, key->u.text, key->length, type, t->dims, t->shape,
+                       s->data + t->offset * pickle_element_size(s->element), error);
 }
 
-/* The tensors of the root dict, or of the dict under its key "model" when it has one. What else is there does not matter. */
+/* The tensors of the root dict, or of the dict under its key "model" when it has one. What else is there does not
+ * matter. */
 static sam2_status collect(weights *w, const pickle_value *root, sam2_error *error)
 {
     if (root->type != PICKLE_DICT)
@@ -114,7 +122,8 @@ static sam2_status collect(weights *w, const pickle_value *root, sam2_error *err
     const pickle_dict *dict = root->u.dict;
     for (size_t i = 0; i < root->u.dict->count; i++) {
         const pickle_pair *pair = &root->u.dict->pairs[i];
-        if (pair->key.type == PICKLE_TEXT && pair->key.length == 5 && memcmp(pair->key.u.text, "model", 5) == 0 && pair->value.type == PICKLE_DICT)
+        if (pair->key.type == PICKLE_TEXT && pair->key.length == 5 && memcmp(pair->key.u.text, "model", 5) == 0 &&
+            pair->value.type == PICKLE_DICT)
             dict = pair->value.u.dict;
     }
     for (size_t i = 0; i < dict->count; i++) {

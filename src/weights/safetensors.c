@@ -1,4 +1,5 @@
-/* safetensors: 8 bytes with the header's length, the header (a JSON object: name -> dtype, shape, data_offsets), then the data without holes. */
+/* safetensors: 8 bytes with the header's length, the header (a JSON object: name -> dtype, shape, data_offsets), then
+ * the data without holes. */
 #include "weights/internal.h"
 #include "weights/json_scan.h"
 #include "weights/metadata.h"
@@ -14,8 +15,10 @@ typedef struct dtype {
 } dtype;
 
 static const dtype dtypes[] = {
-    {"F32", 4, WEIGHTS_F32}, {"F16", 2, WEIGHTS_F16}, {"BF16", 2, WEIGHTS_BF16}, {"I64", 8, -1}, {"U64", 8, -1}, {"I32", 4, -1},
-    {"U32", 4, -1},          {"I16", 2, -1},          {"U16", 2, -1},            {"I8", 1, -1},  {"U8", 1, -1},  {"BOOL", 1, -1},
+    {"F32", 4, WEIGHTS_F32}, {"F16", 2, WEIGHTS_F16}, {"BF16", 2, WEIGHTS_BF16},
+    {"I64", 8, -1},          {"U64", 8, -1},          {"I32", 4, -1},
+    {"U32", 4, -1},          {"I16", 2, -1},          {"U16", 2, -1},
+    {"I8", 1, -1},           {"U8", 1, -1},           {"BOOL", 1, -1},
 };
 
 /* Where a tensor's bytes are, relative to the data's start. */
@@ -49,7 +52,8 @@ static sam2_status damaged(const reader *r, sam2_error *error)
 }
 
 /* A list of at most `most` sizes; *count is how many. */
-static sam2_status read_sizes(reader *r, const char *name, const char *key, int64_t *sizes, int most, int *count, sam2_error *error)
+static sam2_status read_sizes(reader *r, const char *name, const char *key, int64_t *sizes, int most, int *count,
+                              sam2_error *error)
 {
     if (!json_take(&r->scan, '['))
         return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: \"%s\" is no list", name, key);
@@ -60,7 +64,8 @@ static sam2_status read_sizes(reader *r, const char *name, const char *key, int6
         if (*count == most)
             return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: \"%s\" has more than %d numbers", name, key, most);
         if (!json_size(&r->scan, &sizes[*count]))
-            return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: \"%s\" holds what is no whole number from 0 to 2^63 - 1", name, key);
+            return error_set(error, SAM2_ERROR_FORMAT,
+                             "tensor %s: \"%s\" holds what is no whole number from 0 to 2^63 - 1", name, key);
         ++*count;
     } while (json_take(&r->scan, ','));
     return json_take(&r->scan, ']') ? SAM2_OK : damaged(r, error);
@@ -107,7 +112,9 @@ static sam2_status read_entry(reader *r, const char *name, entry *e, sam2_error 
     }
     if (!e->has_type || !e->has_shape || !e->has_offsets)
         return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: \"%s\" is missing", name,
-                         !e->has_type ? "dtype" : !e->has_shape ? "shape" : "data_offsets");
+                         !e->has_type    ? "dtype"
+                         : !e->has_shape ? "shape"
+                                         : "data_offsets");
     return SAM2_OK;
 }
 
@@ -116,8 +123,8 @@ static sam2_status keep_span(reader *r, span s, sam2_error *error)
     if (r->span_count == WEIGHTS_MAX_TENSORS)
         return error_set(error, SAM2_ERROR_FORMAT, "more than %d tensors", WEIGHTS_MAX_TENSORS);
     void *spans = r->spans;
-    sam2_status status = alloc_grow(&r->w->allocator, &spans, &r->spans_bytes, r->span_count * sizeof s, (r->span_count + 1) * sizeof s,
-                                    "the header", error);
+    sam2_status status = alloc_grow(&r->w->allocator, &spans, &r->spans_bytes, r->span_count * sizeof s,
+                                    (r->span_count + 1) * sizeof s, "the header", error);
     r->spans = spans;
     TRY(status);
     r->spans[r->span_count++] = s;
@@ -139,14 +146,16 @@ static sam2_status read_tensor(reader *r, const char *key, size_t key_length, sa
     if (!weights_shape_count(e.dims, e.shape, &count))
         return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: the product of its sizes overflows", name);
     if (!type || (type->type < 0 && count != 1))
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s is of type %s; F32, F16 and BF16 are read", name, shown_type.text);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "tensor %s is of type %s; F32, F16 and BF16 are read", name,
+                         shown_type.text);
     span s = {(uint64_t)e.offsets[0], (uint64_t)e.offsets[1], NULL};
     if (s.end > r->data_size)
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s ends at byte %llu of %zu of data: the file is cut off or its header is damaged", name,
-                         (unsigned long long)s.end, r->data_size);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "tensor %s ends at byte %llu of %zu of data: the file is cut off or its header is damaged",
+                         name, (unsigned long long)s.end, r->data_size);
     if (s.end - s.begin != count * type->size)
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s takes %llu bytes, but its shape and type %s make %zu", name,
-                         (unsigned long long)(s.end - s.begin), type->name, count * type->size);
+        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s takes %llu bytes, but its shape and type %s make %zu",
+                         name, (unsigned long long)(s.end - s.begin), type->name, count * type->size);
     TRY(weights_keep_text(r->w, key, key_length, &s.name, error));
     TRY(keep_span(r, s, error));
     if (type->type < 0)
@@ -167,7 +176,8 @@ static sam2_status read_header(reader *r, sam2_error *error)
             if (!json_text(&r->scan, key, sizeof key, &length) || !json_take(&r->scan, ':'))
                 return damaged(r, error);
             if (length > WEIGHTS_MAX_NAME)
-                return error_set(error, SAM2_ERROR_FORMAT, "a tensor's name has %zu bytes; at most %d are read", length, WEIGHTS_MAX_NAME);
+                return error_set(error, SAM2_ERROR_FORMAT, "a tensor's name has %zu bytes; at most %d are read", length,
+                                 WEIGHTS_MAX_NAME);
             if (length != sizeof metadata - 1 || memcmp(key, metadata, length) != 0) {
                 TRY(read_tensor(r, key, length, error));
             } else {
@@ -195,7 +205,8 @@ static bool name_before(const void *context, uint32_t a, uint32_t b)
     return strcmp(spans[a].name, spans[b].name) < 0;
 }
 
-/* No key twice; and the tensors have to fill the data exactly: an overlap, a hole or a rest means a damaged or doctored header. */
+/* No key twice; and the tensors have to fill the data exactly: an overlap, a hole or a rest means a damaged or doctored
+ * header. */
 static sam2_status check_spans(const reader *r, uint32_t *order, sam2_error *error)
 {
     uint64_t at = 0;
@@ -219,12 +230,13 @@ static sam2_status check_spans(const reader *r, uint32_t *order, sam2_error *err
         if (s->begin < at)
             return error_set(error, SAM2_ERROR_FORMAT, "tensor %s overlaps %s", room.text, room_before.text);
         if (s->begin > at)
-            return error_set(error, SAM2_ERROR_FORMAT, "%llu bytes between %s and tensor %s belong to nothing", (unsigned long long)(s->begin - at),
-                             room_before.text, room.text);
+            return error_set(error, SAM2_ERROR_FORMAT, "%llu bytes between %s and tensor %s belong to nothing",
+                             (unsigned long long)(s->begin - at), room_before.text, room.text);
         at = s->end;
     }
     if (at != r->data_size)
-        return error_set(error, SAM2_ERROR_FORMAT, "%llu bytes after the last tensor belong to nothing", (unsigned long long)(r->data_size - at));
+        return error_set(error, SAM2_ERROR_FORMAT, "%llu bytes after the last tensor belong to nothing",
+                         (unsigned long long)(r->data_size - at));
     return SAM2_OK;
 }
 
@@ -244,13 +256,17 @@ sam2_status safetensors_parse(weights *w, const uint8_t *bytes, size_t size, sam
         return error_set(error, SAM2_ERROR_FORMAT, "%zu bytes are too few for a safetensors file", size);
     uint64_t length = get_le64(bytes);
     if (length > MAX_HEADER)
-        return error_set(error, SAM2_ERROR_FORMAT, "a safetensors header of %llu bytes is over the format's limit of %u", (unsigned long long)length,
-                         MAX_HEADER);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "a safetensors header of %llu bytes is over the format's limit of %u",
+                         (unsigned long long)length, MAX_HEADER);
     if (length > size - 8)
-        return error_set(error, SAM2_ERROR_FORMAT, WHAT " takes %llu bytes, but only %zu follow: the file is cut off", (unsigned long long)length,
-                         size - 8);
+        return error_set(error, SAM2_ERROR_FORMAT, WHAT " takes %llu bytes, but only %zu follow: the file is cut off",
+                         (unsigned long long)length, size - 8);
     const char *text = (const char *)bytes + 8;
-    reader r = {.w = w, .scan = {text, text, text + length}, .data = bytes + 8 + length, .data_size = size - 8 - (size_t)length};
+    reader r = {.w = w,
+                .scan = {text, text, text + length},
+                .data = bytes + 8 + length,
+                .data_size = size - 8 - (size_t)length};
     sam2_status status = read_all(&r, error);
     alloc_release(&w->allocator, r.spans, r.spans_bytes);
     return status;

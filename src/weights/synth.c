@@ -1,5 +1,6 @@
-/* Stand-in weights: values that depend only on tensor name, element index and seed, with magnitudes by the name's kind, so that the
- * network computes something sensible. The same bits as the Python formula: float64 arithmetic as written there, rounded once at the end. */
+/* Stand-in weights: values that depend only on tensor name, element index and seed, with magnitudes by the name's kind,
+ * so that the network computes something sensible. The same bits as the Python formula: float64 arithmetic as written
+ * there, rounded once at the end. */
 #include "weights/internal.h"
 
 #include <math.h>
@@ -48,10 +49,12 @@ static void kind_of(const weights_tensor *t, int absent, double *offset, double 
         *scale = 0.1;
     } else if (strstr(t->name, "gaussian_matrix")) {
         *scale = sqrt(3.0);
-    } else if (!(strcmp(last, "weight") == 0 && !holds_any(t->name, no_modules, 3)) && holds_any(t->name, embeddings, 7)) {
+    } else if (!(strcmp(last, "weight") == 0 && !holds_any(t->name, no_modules, 3)) &&
+               holds_any(t->name, embeddings, 7)) {
         *scale = 0.5;
     } else {
-        bool transposed = ends_with(t->name, "output_upscaling.0.weight") || ends_with(t->name, "output_upscaling.3.weight");
+        bool transposed =
+            ends_with(t->name, "output_upscaling.0.weight") || ends_with(t->name, "output_upscaling.3.weight");
         double fan_in = 1.0; /* exact: below 2^53 for any tensor that fits in memory */
         for (int axis = 0; axis < t->dims; axis++)
             if (axis != (transposed ? 1 : 0))
@@ -74,7 +77,8 @@ static void fill(float *out, size_t count, uint64_t start, double offset, double
 }
 
 /* The list's tensors one after the other in one block, each aligned to 64 bytes. */
-static sam2_status build(weights *w, const weights_shape *list, size_t count, uint64_t seed, int absent, sam2_error *error)
+static sam2_status build(weights *w, const weights_shape *list, size_t count, uint64_t seed, int absent,
+                         sam2_error *error)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
@@ -97,8 +101,8 @@ static sam2_status build(weights *w, const weights_shape *list, size_t count, ui
     return weights_finish(w, error);
 }
 
-sam2_status weights_synthesize(const sam2_allocator *a, const weights_shape *list, size_t count, uint64_t seed, int absent, weights **out,
-                               sam2_error *error)
+sam2_status weights_synthesize(const sam2_allocator *a, const weights_shape *list, size_t count, uint64_t seed,
+                               int absent, weights **out, sam2_error *error)
 {
     weights *w = NULL;
     TRY(weights_new(a, WEIGHTS_SYNTHETIC, "stand-in weights", &w, error));

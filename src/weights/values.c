@@ -39,7 +39,7 @@ static uint32_t bits_of(float f)
 static float from_f16(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7FFFu;
-    uint32_t normal = (rest << 13) + (112u << 23);        /* the bias goes from 15 to 127 */
+    uint32_t normal = (rest << 13) + (112u << 23);             /* the bias goes from 15 to 127 */
     uint32_t small = bits_of((float)(int32_t)rest * 0x1p-24f); /* zero and subnormals are multiples of 2^-24 */
     uint32_t special = rest << 13 | 0x7F800000u;
     return float_of(sign | (rest >= 0x7C00 ? special : rest >= 0x400 ? normal : small));
@@ -61,7 +61,8 @@ static uint16_t to_f16(float f)
         return (uint16_t)(sign | 0x7E00 | (rest >> 13 & 0x3FF));
     if (rest >= 0x477FF000u) /* 65520, half way between the largest and what would follow */
         return (uint16_t)(sign | 0x7C00);
-    if (rest < 0x38800000u) /* below 2^-14: adding 0.5 moves the last bit kept, 2^-24, to the float's last bit, and rounds there */
+    if (rest < 0x38800000u) /* below 2^-14: adding 0.5 moves the last bit kept, 2^-24, to the float's last bit, and
+                               rounds there */
         return (uint16_t)(sign | (bits_of(float_of(rest) + 0.5f) - 0x3F000000u));
     return (uint16_t)(sign | ((rest - (112u << 23) + 0xFFF + (rest >> 13 & 1)) >> 13));
 }
@@ -127,7 +128,9 @@ uint64_t weights_fingerprint(const weights *w)
         size_t samples = t->count < SAMPLES ? t->count : SAMPLES;
         for (size_t s = 0; s < samples; s++) {
             /* evenly spread, the first and the last element among them */
-            size_t at = samples == t->count ? s : (t->count - 1) / (SAMPLES - 1) * s + (t->count - 1) % (SAMPLES - 1) * s / (SAMPLES - 1);
+            size_t at = samples == t->count
+                            ? s
+                            : (t->count - 1) / (SAMPLES - 1) * s + (t->count - 1) % (SAMPLES - 1) * s / (SAMPLES - 1);
             float value;
             weights_read(t, at, 1, &value);
             uint8_t bits[4];

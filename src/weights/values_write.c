@@ -8,7 +8,8 @@
 static size_t convert_block(const weights_tensor *t, size_t first, weights_type type, float *to)
 {
     float block[BLOCK];
-    size_t n = t->count - first < BLOCK ? t->count - first : BLOCK;
+    size_t n = t->count - first < BLOCK
+    ? t->count - first : BLOCK;
     weights_read(t, first, n, block);
     values_convert(block, n, type, to);
     return n;

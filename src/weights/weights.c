@@ -36,7 +36,8 @@ static sam2_status keep_label(weights *w, const char *label, sam2_error *error)
     return SAM2_OK;
 }
 
-sam2_status weights_new(const sam2_allocator *a, weights_format format, const char *label, weights **out, sam2_error *error)
+sam2_status weights_new(const sam2_allocator *a, weights_format format, const char *label, weights **out,
+                        sam2_error *error)
 {
     if (!a)
         a = &alloc_default;
@@ -70,7 +71,8 @@ void weights_close(weights *w)
 
 bool weights_shape_count(int dims, const int64_t *shape, size_t *count)
 {
-    /* A size of 0 must not hide an overflow among the others, so zeros are left out of the product and put back at the end. */
+    /* A size of 0 must not hide an overflow among the others, so zeros are left out of the product and put back at the
+     * end. */
     bool empty = false;
     *count = 1;
     for (int i = 0; i < dims; i++) {
@@ -115,7 +117,8 @@ static size_t character(const unsigned char *p, size_t left)
             return 0;
         code = code << 6 | (p[i] & 0x3Fu);
     }
-    if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+    if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10FFFF ||
+        (code >= 0xD800 && code < 0xE000))
         return 0;
     return length;
 }
@@ -138,8 +141,8 @@ static bool name_is_valid(const char *name, size_t length)
     return true;
 }
 
-sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims, const int64_t *shape, const void *data,
-                        sam2_error *error)
+sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims,
+                        const int64_t *shape, const void *data, sam2_error *error)
 {
     static const char prefix[] = "module."; /* put there by torch.nn.DataParallel */
     if (name_length > sizeof prefix - 1 && memcmp(name, prefix, sizeof prefix - 1) == 0) {
@@ -148,20 +151,22 @@ sam2_status weights_add(weights *w, const char *name, size_t name_length, weight
     }
     shown room;
     if (!name_is_valid(name, name_length))
-        return error_set(error, SAM2_ERROR_FORMAT, "a tensor's name of %zu bytes is not valid: \"%s\"", name_length, show(&room, name, name_length));
+        return error_set(error, SAM2_ERROR_FORMAT, "a tensor's name of %zu bytes is not valid: \"%s\"", name_length,
+                         show(&room, name, name_length));
     if (w->count == WEIGHTS_MAX_TENSORS)
         return error_set(error, SAM2_ERROR_FORMAT, "more than %d tensors", WEIGHTS_MAX_TENSORS);
     weights_tensor t = {.type = type, .dims = dims, .data = data};
     if (dims < 0 || dims > WEIGHTS_MAX_DIMS)
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s has %d dimensions; at most %d are read", show(&room, name, name_length), dims,
-                         WEIGHTS_MAX_DIMS);
+        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s has %d dimensions; at most %d are read",
+                         show(&room, name, name_length), dims, WEIGHTS_MAX_DIMS);
     if (dims)
         memcpy(t.shape, shape, (size_t)dims * sizeof *shape);
     if (!weights_shape_count(dims, shape, &t.count))
-        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: the product of its sizes overflows", show(&room, name, name_length));
+        return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: the product of its sizes overflows",
+                         show(&room, name, name_length));
     void *tensors = w->tensors;
-    sam2_status status = alloc_grow(&w->allocator, &tensors, &w->tensors_bytes, w->count * sizeof t, (w->count + 1) * sizeof t,
-                                    "the tensors' index", error);
+    sam2_status status = alloc_grow(&w->allocator, &tensors, &w->tensors_bytes, w->count * sizeof t,
+                                    (w->count + 1) * sizeof t, "the tensors' index", error);
     w->tensors = tensors;
     TRY(status);
     TRY(weights_keep_text(w, name, name_length, &t.name, error));
@@ -223,8 +228,8 @@ static bool recognise(const uint8_t *bytes, size_t size, weights_format *format)
 }
 
 /* Takes over `map`. */
-static sam2_status open_bytes(const sam2_allocator *a, const uint8_t *bytes, size_t size, const char *label, int verify, mapfile map,
-                              weights **out, sam2_error *error)
+static sam2_status open_bytes(const sam2_allocator *a, const uint8_t *bytes, size_t size, const char *label, int verify,
+                              mapfile map, weights **out, sam2_error *error)
 {
     weights_format format = WEIGHTS_SAFETENSORS;
     bool known = recognise(bytes, size, &format);
@@ -252,8 +257,8 @@ sam2_status weights_open(const sam2_allocator *a, const char *path, int verify, 
     return open_bytes(a, map.data, map.size, path, verify, map, out, error);
 }
 
-sam2_status weights_open_memory(const sam2_allocator *a, const void *bytes, size_t size, const char *label, int verify, weights **out,
-                                sam2_error *error)
+sam2_status weights_open_memory(const sam2_allocator *a, const void *bytes, size_t size, const char *label, int verify,
+                                weights **out, sam2_error *error)
 {
     return open_bytes(a, bytes, size, label, verify, (mapfile){NULL, 0}, out, error);
 }

@@ -4,7 +4,8 @@
 #include "weights/values.h"
 
 /* The record of one tensor, whose data follows what ends at *end. */
-static sam2_status add_record(buffer *b, const weights_tensor *t, weights_type type, const crc32_tables *tables, uint64_t *end, sam2_error *error)
+static sam2_status add_record(buffer *b, const weights_tensor *t, weights_type type, const crc32_tables *tables,
+                              uint64_t *end, sam2_error *error)
 {
     size_t name = strlen(t->name), bytes = t->count * weights_type_size(type);
     if (bytes)
@@ -31,7 +32,8 @@ static size_t directory_size(const weights *w)
 }
 
 /* Header, metadata and directory, with room for the data's alignment. */
-static sam2_status make_header(const weights *w, const char *config, int keep, weights_type type, buffer *b, sam2_error *error)
+static sam2_status make_header(const weights *w, const char *config, int keep, weights_type type, buffer *b,
+                               sam2_error *error)
 {
     crc32_tables tables;
     crc32_prepare(&tables);
@@ -57,7 +59,8 @@ static sam2_status make_header(const weights *w, const char *config, int keep, w
     return SAM2_OK;
 }
 
-static sam2_status write_all(const weights *w, int keep, weights_type type, const buffer *head, outfile *out, sam2_error *error)
+static sam2_status write_all(const weights *w, int keep, weights_type type, const buffer *head, outfile *out,
+                             sam2_error *error)
 {
     TRY(outfile_write(out, head->bytes, head->size, error));
     for (size_t i = 0; i < w->count; i++) {
@@ -69,7 +72,8 @@ static sam2_status write_all(const weights *w, int keep, weights_type type, cons
     return outfile_commit(out, error);
 }
 
-sam2_status weights_write_native(const weights *w, const char *path, const char *config, int keep, weights_type type, sam2_error *error)
+sam2_status weights_write_native(const weights *w, const char *path, const char *config, int keep, weights_type type,
+                                 sam2_error *error)
 {
     buffer head = {.allocator = w->allocator};
     outfile out = {0};

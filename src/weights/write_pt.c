@@ -1,7 +1,8 @@
-/* What torch.save({"model": state_dict}) writes: the pickle (protocol 2) of a dict with an OrderedDict of tensors, each with a storage of its own. */
+/* What torch.save({"model": state_dict}) writes: the pickle (protocol 2) of a dict with an OrderedDict of tensors, each
+ * with a storage of its own. */
+#include "weights/write_pt.h"
 #include "weights/internal.h"
 #include "weights/values.h"
-#include "weights/write_pt.h"
 #include "weights/zip_write.h"
 
 #include <stdio.h>
@@ -87,7 +88,8 @@ static sam2_status make_pickle(const weights *w, buffer *b, sam2_error *error)
     return buffer_text(b, "us.", error);
 }
 
-static sam2_status add_entry(zip_writer *z, const crc32_tables *tables, const char *name, const void *bytes, size_t size, sam2_error *error)
+static sam2_status add_entry(zip_writer *z, const crc32_tables *tables, const char *name, const void *bytes,
+                             size_t size, sam2_error *error)
 {
     TRY(zip_write_entry(z, name, size, crc32_add(tables, 0, bytes, size), error));
     return outfile_write(z->out, bytes, size, error);

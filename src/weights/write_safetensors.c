@@ -47,7 +47,8 @@ static bool comes_in_round(const weights_tensor *t, int keep, weights_type type,
     return (weights_type_size(stored_type(t, keep, type)) == 4) == (round == 0);
 }
 
-static sam2_status make_header(const weights *w, const char *config, int keep, weights_type type, buffer *b, sam2_error *error)
+static sam2_status make_header(const weights *w, const char *config, int keep, weights_type type, buffer *b,
+                               sam2_error *error)
 {
     uint64_t at = 0;
     TRY(buffer_fill(b, 0, 8, error));
@@ -63,7 +64,8 @@ static sam2_status make_header(const weights *w, const char *config, int keep, w
     return SAM2_OK;
 }
 
-static sam2_status write_all(const weights *w, int keep, weights_type type, const buffer *head, outfile *out, sam2_error *error)
+static sam2_status write_all(const weights *w, int keep, weights_type type, const buffer *head, outfile *out,
+                             sam2_error *error)
 {
     TRY(outfile_write(out, head->bytes, head->size, error));
     for (int round = 0; round < 2; round++)
@@ -73,7 +75,8 @@ static sam2_status write_all(const weights *w, int keep, weights_type type, cons
     return outfile_commit(out, error);
 }
 
-sam2_status weights_write_safetensors(const weights *w, const char *path, const char *config, int keep, weights_type type, sam2_error *error)
+sam2_status weights_write_safetensors(const weights *w, const char *path, const char *config, int keep,
+                                      weights_type type, sam2_error *error)
 {
     buffer head = {.allocator = w->allocator};
     outfile out = {0};

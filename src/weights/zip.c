@@ -51,11 +51,13 @@ static sam2_status read_end64(place *d, size_t *end, sam2_error *error)
     if (get_le32(locator + 4) != 0 || get_le32(locator + 16) > 1)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "a zip file in several parts");
     if (!checked_range(at, END64_SIZE, locator_at) || !has_mark(d->bytes + at, 6, 6))
-        return error_set(error, SAM2_ERROR_FORMAT, "the zip64 end record is not where its locator says (byte %llu)", (unsigned long long)at);
+        return error_set(error, SAM2_ERROR_FORMAT, "the zip64 end record is not where its locator says (byte %llu)",
+                         (unsigned long long)at);
     const uint8_t *p = d->bytes + at;
     uint64_t record = get_le64(p + 4);
     if (record < END64_SIZE - 12 || record > locator_at - at - 12)
-        return error_set(error, SAM2_ERROR_FORMAT, "the zip64 end record's size of %llu bytes is not possible", (unsigned long long)record);
+        return error_set(error, SAM2_ERROR_FORMAT, "the zip64 end record's size of %llu bytes is not possible",
+                         (unsigned long long)record);
     if (get_le32(p + 16) != 0 || get_le32(p + 20) != 0 || get_le64(p + 24) != get_le64(p + 32))
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "a zip file in several parts");
     d->count = get_le64(p + 32);
@@ -73,7 +75,8 @@ static sam2_status find_directory(place *d, sam2_error *error)
 {
     size_t end;
     if (!find_end(d->bytes, d->size, &end))
-        return error_set(error, SAM2_ERROR_FORMAT, "zip central directory missing: the file is cut off at %zu bytes", d->size);
+        return error_set(error, SAM2_ERROR_FORMAT, "zip central directory missing: the file is cut off at %zu bytes",
+                         d->size);
     const uint8_t *p = d->bytes + end;
     d->count = get_le16(p + 10);
     d->length = get_le32(p + 12);
@@ -83,11 +86,13 @@ static sam2_status find_directory(place *d, sam2_error *error)
     if (end >= LOCATOR_SIZE && has_mark(p - LOCATOR_SIZE, 6, 7))
         TRY(read_end64(d, &end, error));
     if (!checked_range(d->offset, d->length, end) || d->offset + d->length != end)
-        return error_set(error, SAM2_ERROR_FORMAT, "the zip central directory (byte %llu, %llu bytes) does not end where the end record begins (byte %zu)",
-                         (unsigned long long)d->offset, (unsigned long long)d->length, end);
+        return error_set(
+            error, SAM2_ERROR_FORMAT,
+            "the zip central directory (byte %llu, %llu bytes) does not end where the end record begins (byte %zu)",
+            (unsigned long long)d->offset, (unsigned long long)d->length, end);
     if (d->count > d->length / CENTRAL_SIZE)
-        return error_set(error, SAM2_ERROR_FORMAT, "the zip central directory of %llu bytes cannot hold %llu entries", (unsigned long long)d->length,
-                         (unsigned long long)d->count);
+        return error_set(error, SAM2_ERROR_FORMAT, "the zip central directory of %llu bytes cannot hold %llu entries",
+                         (unsigned long long)d->length, (unsigned long long)d->count);
     if (d->count > ZIP_MAX_ENTRIES)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "a zip file of more than %d entries", ZIP_MAX_ENTRIES);
     return SAM2_OK;
@@ -98,7 +103,8 @@ typedef struct numbers {
     uint64_t stored, size, header;
 } numbers;
 
-/* Replaces saturated numbers by those of the zip64 extra field, which holds them in this order and only them. `with_header`: the directory. */
+/* Replaces saturated numbers by those of the zip64 extra field, which holds them in this order and only them.
+ * `with_header`: the directory. */
 static bool apply_zip64(const uint8_t *extra, size_t length, bool with_header, numbers *n)
 {
     uint64_t *wanted[3] = {&n->size, &n->stored, &n->header};
@@ -126,7 +132,8 @@ static bool apply_zip64(const uint8_t *extra, size_t length, bool with_header, n
     return !needed;
 }
 
-/* Names are only looked up, never opened; but what points out of a folder is an attack on somebody, and such a file is not to be trusted. */
+/* Names are only looked up, never opened; but what points out of a folder is an attack on somebody, and such a file is
+ * not to be trusted. */
 static bool name_is_safe(const char *name, size_t length)
 {
     if (length == 0 || length > MAX_NAME || name[0] == '/' || memchr(name, '\\', length) || memchr(name, '\0', length))
@@ -147,22 +154,25 @@ static sam2_status check_local(const place *d, zip_entry *e, uint64_t header, un
     shown room;
     const char *name = show(&room, e->name, e->name_length);
     if (!checked_range(header, LOCAL_SIZE, d->offset))
-        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its header at byte %llu is outside of the file", name, (unsigned long long)header);
+        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its header at byte %llu is outside of the file", name,
+                         (unsigned long long)header);
     const uint8_t *p = d->bytes + header;
     if (!has_mark(p, 3, 4))
-        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: there is no header at byte %llu", name, (unsigned long long)header);
+        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: there is no header at byte %llu", name,
+                         (unsigned long long)header);
     size_t name_length = get_le16(p + 26), extra = get_le16(p + 28), head = LOCAL_SIZE + name_length + extra;
     if (!checked_range(header, head, d->offset))
         return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its header is cut off", name);
     numbers n = {get_le32(p + 18), get_le32(p + 22), 0};
-    bool same = name_length == e->name_length && memcmp(p + LOCAL_SIZE, e->name, name_length) == 0 && get_le16(p + 8) == 0 &&
-                apply_zip64(p + LOCAL_SIZE + name_length, extra, false, &n);
+    bool same = name_length == e->name_length && memcmp(p + LOCAL_SIZE, e->name, name_length) == 0 &&
+                get_le16(p + 8) == 0 && apply_zip64(p + LOCAL_SIZE + name_length, extra, false, &n);
     /* Written as a stream, an entry has its numbers after its data, and zeros here. */
     bool later = (flags & 8) && get_le32(p + 14) == 0 && n.size == 0 && n.stored == 0;
     if (!same || (!later && (get_le32(p + 14) != e->crc || n.size != e->size || n.stored != e->size)))
         return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its header contradicts the central directory", name);
     if (!checked_range(header + head, e->size, d->offset))
-        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its %zu bytes reach beyond the file's data", name, e->size);
+        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its %zu bytes reach beyond the file's data", name,
+                         e->size);
     e->header = (size_t)header;
     e->data = p + head;
     return SAM2_OK;
@@ -174,7 +184,8 @@ static sam2_status read_entry(const place *d, const uint8_t **at, size_t *left, 
     const uint8_t *p = *at;
     if (*left < CENTRAL_SIZE || !has_mark(p, 1, 2))
         return error_set(error, SAM2_ERROR_FORMAT, "the zip central directory is damaged");
-    size_t name_length = get_le16(p + 28), extra = get_le16(p + 30), bytes = CENTRAL_SIZE + name_length + extra + get_le16(p + 32);
+    size_t name_length = get_le16(p + 28), extra = get_le16(p + 30),
+           bytes = CENTRAL_SIZE + name_length + extra + get_le16(p + 32);
     if (bytes > *left)
         return error_set(error, SAM2_ERROR_FORMAT, "the zip central directory is damaged");
     *at += bytes;
@@ -190,14 +201,16 @@ static sam2_status read_entry(const place *d, const uint8_t **at, size_t *left, 
     if (flags & 0x2061) /* encryption of three kinds, patches */
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "entry %s is encrypted", name);
     if (method != 0)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "entry %s is compressed (method %u); PyTorch stores entries as they are", name, method);
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "entry %s is compressed (method %u); PyTorch stores entries as they are", name, method);
     if (get_le16(p + 34) != 0)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "a zip file in several parts");
     numbers n = {get_le32(p + 20), get_le32(p + 24), get_le32(p + 42)};
     if (!apply_zip64(p + CENTRAL_SIZE + name_length, extra, true, &n))
         return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its zip64 field is damaged", name);
     if (n.stored != n.size || n.size > d->size)
-        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its size of %llu bytes is not possible", name, (unsigned long long)n.size);
+        return error_set(error, SAM2_ERROR_FORMAT, "entry %s: its size of %llu bytes is not possible", name,
+                         (unsigned long long)n.size);
     e->size = (size_t)n.size;
     return check_local(d, e, n.header, flags, error);
 }
@@ -236,8 +249,8 @@ static sam2_status read_entries(const place *d, zip *z, sam2_error *error)
     for (size_t i = 1; i < z->count; i++) {
         const zip_entry *a = &z->entries[z->by_name[i - 1]], *b = &z->entries[z->by_name[i]];
         if ((size_t)(a->data - d->bytes) + a->size > b->header)
-            return error_set(error, SAM2_ERROR_FORMAT, "entries %s and %s overlap", show(&room, a->name, a->name_length),
-                             show(&other, b->name, b->name_length));
+            return error_set(error, SAM2_ERROR_FORMAT, "entries %s and %s overlap",
+                             show(&room, a->name, a->name_length), show(&other, b->name, b->name_length));
     }
     sort_indices(z->by_name, z->count, name_before, z->entries);
     for (size_t i = 1; i < z->count; i++)

@@ -1,5 +1,6 @@
-/* Reading of zip files whose entries are stored as they are, as PyTorch writes them: the central directory becomes a list of ranges in the file.
- * Everything is checked before it is handed out: local headers against the directory, ranges against the file and each other, names. */
+/* Reading of zip files whose entries are stored as they are, as PyTorch writes them: the central directory becomes a
+ * list of ranges in the file. Everything is checked before it is handed out: local headers against the directory,
+ * ranges against the file and each other, names. */
 #ifndef WEIGHTS_ZIP_H
 #define WEIGHTS_ZIP_H
 
@@ -23,15 +24,17 @@ typedef struct zip {
     size_t count;
 } zip;
 
-/* Reads the directory of `size` bytes that stay. Takes memory for at most 44 bytes an entry, of which each takes 76 or more in the file.
- * Errors: FORMAT (damaged, cut off, contradictions, unsafe or doubled names), UNSUPPORTED (compressed, encrypted, in several parts), MEMORY. */
+/* Reads the directory of `size` bytes that stay. Takes memory for at most 44 bytes an entry, of which each takes 76 or
+ * more in the file. Errors: FORMAT (damaged, cut off, contradictions, unsafe or doubled names), UNSUPPORTED
+ * (compressed, encrypted, in several parts), MEMORY. */
 sam2_status zip_open(const sam2_allocator *a, const uint8_t *bytes, size_t size, zip *out, sam2_error *error);
 void zip_close(zip *z);
 
 /* The entry of this name, or NULL. */
 const zip_entry *zip_find(const zip *z, const char *name, size_t name_length);
 
-/* Compares every entry's data with its CRC-32; the error names the entry. A file in which all checksums are 0 has none. */
+/* Compares every entry's data with its CRC-32; the error names the entry. A file in which all checksums are 0 has none.
+ */
 sam2_status zip_verify(const zip *z, sam2_error *error);
 
 #endif

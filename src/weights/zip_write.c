@@ -15,7 +15,8 @@ static uint32_t small(const zip_writer *z, uint64_t value)
 }
 
 /* From "version needed" on to the entry's sizes: local headers and the directory have this in common. */
-static sam2_status add_common(const zip_writer *z, buffer *b, uint64_t size, uint32_t crc, bool zip64, sam2_error *error)
+static sam2_status add_common(const zip_writer *z, buffer *b, uint64_t size, uint32_t crc, bool zip64,
+                              sam2_error *error)
 {
     TRY(buffer_number(b, zip64 ? ZIP64_VERSION : PLAIN_VERSION, 2, error));
     TRY(buffer_number(b, UTF8_NAMES, 2, error));
@@ -28,7 +29,8 @@ static sam2_status add_common(const zip_writer *z, buffer *b, uint64_t size, uin
 }
 
 /* Local header, name, zip64 field, and a field of padding as PyTorch's writer has it. */
-static sam2_status add_local(const zip_writer *z, buffer *b, const char *name, uint64_t size, uint32_t crc, sam2_error *error)
+static sam2_status add_local(const zip_writer *z, buffer *b, const char *name, uint64_t size, uint32_t crc,
+                             sam2_error *error)
 {
     bool zip64 = size >= z->limit;
     size_t name_length = strlen(name), field = zip64 ? 20 : 0;
@@ -49,7 +51,8 @@ static sam2_status add_local(const zip_writer *z, buffer *b, const char *name, u
     return buffer_fill(b, 'Z', padding, error);
 }
 
-static sam2_status add_central(const zip_writer *z, buffer *b, const char *name, uint64_t size, uint32_t crc, sam2_error *error)
+static sam2_status add_central(const zip_writer *z, buffer *b, const char *name, uint64_t size, uint32_t crc,
+                               sam2_error *error)
 {
     uint64_t at = z->out->written;
     size_t name_length = strlen(name), field = (size >= z->limit ? 16 : 0) + (at >= z->limit ? 8 : 0);

@@ -14,8 +14,8 @@ typedef struct zip_writer {
     uint64_t limit; /* ZIP_LIMIT; lower to try out zip64 with small files */
 } zip_writer;
 
-/* Writes an entry's header, padded so that what follows begins at a multiple of 64. Then `size` bytes with this CRC-32 have to be written to
- * the file. */
+/* Writes an entry's header, padded so that what follows begins at a multiple of 64. Then `size` bytes with this CRC-32
+ * have to be written to the file. */
 sam2_status zip_write_entry(zip_writer *z, const char *name, uint64_t size, uint32_t crc, sam2_error *error);
 
 /* Writes the central directory. The caller commits the file and frees z->directory. */

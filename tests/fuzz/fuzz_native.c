@@ -1,4 +1,5 @@
-/* Native files, as they are and with the header's size and checksum put right, which a changed input would otherwise never pass. */
+/* Native files, as they are and with the header's size and checksum put right, which a changed input would otherwise
+ * never pass. */
 #include "fuzz/fuzz.h"
 
 #include "weights/crc32.h"

@@ -1,4 +1,5 @@
-/* The input is a pickle: read by the machine alone, and as data.pkl of a file with one storage, so that what walks the result is reached too. */
+/* The input is a pickle: read by the machine alone, and as data.pkl of a file with one storage, so that what walks the
+ * result is reached too. */
 #include "fuzz/fuzz.h"
 
 #include "weights/internal.h"
@@ -10,7 +11,8 @@
 
 static const uint8_t storage[STORAGE] = {0};
 
-static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size, sam2_error *error)
+static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size,
+                                sam2_error *error)
 {
     (void)context;
     if (key_length != 1 || *key != '0')

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Both ends are enough for a sanitizer to see that the range is there; reading all would make a pickle of many tensors over one storage slow. */
+/* Both ends are enough for a sanitizer to see that the range is there; reading all would make a pickle of many tensors
+ * over one storage slow. */
 static void read_ends(const weights_tensor *t)
 {
     float values[16];

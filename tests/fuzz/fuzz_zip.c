@@ -1,4 +1,5 @@
-/* Zip files as PyTorch writes them. Checksums would stop nearly every changed input, so it is opened without them too. */
+/* Zip files as PyTorch writes them. Checksums would stop nearly every changed input, so it is opened without them too.
+ */
 #include "fuzz/fuzz.h"
 
 #include "weights/zip.h"

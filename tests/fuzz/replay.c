@@ -1,4 +1,5 @@
-/* Runs a fuzz target on committed inputs, without libFuzzer: replay_fuzz_X FOLDER_OR_FILE... Finding no input is a failure. */
+/* Runs a fuzz target on committed inputs, without libFuzzer: replay_fuzz_X FOLDER_OR_FILE... Finding no input is a
+ * failure. */
 #define _POSIX_C_SOURCE 200809L
 #include "fuzz/fuzz.h"
 

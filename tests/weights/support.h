@@ -28,8 +28,8 @@ void expect_failure(sam2_status status, const sam2_error *error, sam2_status cod
 /* Fails unless the status is SAM2_OK, showing the error's text. */
 void expect_ok(sam2_status status, const sam2_error *error);
 
-/* Opening these bytes, which are copied to a block of exactly their size, has to fail like that, without anything left allocated, within a second and
- * with less than 64 MiB. */
+/* Opening these bytes, which are copied to a block of exactly their size, has to fail like that, without anything left
+ * allocated, within a second and with less than 64 MiB. */
 void refuse_bytes(const void *bytes, size_t size, sam2_status code, const char *part);
 
 /* Growing bytes; the functions of buffer.h with failures ending the test. */
@@ -44,7 +44,8 @@ buffer read_whole(const char *path);
 /* A name for a temporary file, to be removed by the test. */
 void temporary_path(char path[256]);
 
-/* Reads every element of every tensor; a sanitizer sees what lies outside. Returns a sum so that it is not optimised away. */
+/* Reads every element of every tensor; a sanitizer sees what lies outside. Returns a sum so that it is not optimised
+ * away. */
 double read_everything(const weights *w);
 
 /* ---- zip files to order (support_zip.c) ---- */
@@ -55,12 +56,12 @@ typedef struct test_entry {
     size_t size;
     /* what to lie about, where not 0 */
     unsigned method, flags;
-    const char *local_name;     /* another name in the local header */
-    uint64_t directory_size;    /* another size in the directory */
-    uint64_t directory_offset;  /* another place of the local header */
-    uint32_t crc_flip;          /* bits to flip in the directory's CRC */
-    int zip64;                  /* sizes and offset in a zip64 field */
-    int stream;                 /* numbers after the data, zeros before it */
+    const char *local_name;    /* another name in the local header */
+    uint64_t directory_size;   /* another size in the directory */
+    uint64_t directory_offset; /* another place of the local header */
+    uint32_t crc_flip;         /* bits to flip in the directory's CRC */
+    int zip64;                 /* sizes and offset in a zip64 field */
+    int stream;                /* numbers after the data, zeros before it */
 } test_entry;
 
 buffer make_zip(const test_entry *entries, size_t count);

@@ -1,5 +1,5 @@
-/* Every kind of file cut off at every byte, with bits flipped at random, and opened and written while memory runs out. Nothing may crash, leak or be
- * read from outside (the sanitizers look), and what is cut off is always refused. */
+/* Every kind of file cut off at every byte, with bits flipped at random, and opened and written while memory runs out.
+ * Nothing may crash, leak or be read from outside (the sanitizers look), and what is cut off is always refused. */
 #include "weights/support.h"
 
 #include <stdio.h>
@@ -99,7 +99,8 @@ static uint64_t next_random(void)
     return z ^ z >> 31;
 }
 
-/* Native files have checksums over everything, so a flip never goes unnoticed there; and single flips in each byte of all kinds. */
+/* Native files have checksums over everything, so a flip never goes unnoticed there; and single flips in each byte of
+ * all kinds. */
 static void test_flips(void **state)
 {
     (void)state;
@@ -109,7 +110,8 @@ static void test_flips(void **state)
             for (int bit = 0; bit < 8; bit++) {
                 b.bytes[at] ^= (uint8_t)(1 << bit);
                 sam2_status status = try_open(b.bytes, b.size, 1);
-                if (kind == 1 && status == SAM2_OK && b.bytes[at] ^ (1 << bit)) /* padding between tensors is nobody's */
+                if (kind == 1 && status == SAM2_OK &&
+                    b.bytes[at] ^ (1 << bit)) /* padding between tensors is nobody's */
                     fail_msg("bit %d of byte %zu flipped in a native file is not seen", bit, at);
                 b.bytes[at] ^= (uint8_t)(1 << bit);
             }
@@ -123,7 +125,8 @@ static void test_flips(void **state)
                 if (how % 4 == 0)
                     copy.bytes[at] = (uint8_t[]){0, 1, 0x7F, 0xFF}[how / 4 % 4];
                 else if (how % 4 == 1)
-                    memmove(copy.bytes + at, b.bytes + how / 4 % (b.size - copy.size + at + 1), copy.size - at < 8 ? copy.size - at : 8);
+                    memmove(copy.bytes + at, b.bytes + how / 4 % (b.size - copy.size + at + 1),
+                            copy.size - at < 8 ? copy.size - at : 8);
                 else
                     copy.bytes[at] ^= (uint8_t)(how >> 8);
             }

@@ -91,7 +91,8 @@ static void round_trip(writer write, weights_format format)
             weights_close(r);
         }
     remove(path);
-    expect_failure(write(w, "/nonexistent/folder/x", NULL, 0, WEIGHTS_F32, &error), &error, SAM2_ERROR_FILE, "/nonexistent/folder/x");
+    expect_failure(write(w, "/nonexistent/folder/x", NULL, 0, WEIGHTS_F32, &error), &error, SAM2_ERROR_FILE,
+                   "/nonexistent/folder/x");
     expect_failure(write(w, path, "\xFF{}", 0, WEIGHTS_F32, &error), &error, SAM2_ERROR_ARGUMENT, "UTF-8");
     weights_close(w);
 }
@@ -221,7 +222,8 @@ static void test_conversion(void **state)
             if (back != (half | quiet))
                 fail_msg("%s %04x comes back as %04x", weights_type_name((weights_type)type), half, back);
             if (type == WEIGHTS_F16 && !isnan(f) && (bits & 0x7C00) != 0x7C00) {
-                float expected = ldexpf((float)((bits & 0x3FF) + (bits & 0x7C00 ? 0x400 : 0)), (int)(bits & 0x7C00 ? bits >> 10 & 31 : 1) - 25);
+                float expected = ldexpf((float)((bits & 0x3FF) + (bits & 0x7C00 ? 0x400 : 0)),
+                                        (int)(bits & 0x7C00 ? bits >> 10 & 31 : 1) - 25);
                 assert_true(fabsf(f) == expected && !signbit(f) == !(bits & 0x8000));
             }
         }
@@ -229,12 +231,12 @@ static void test_conversion(void **state)
         float f;
         uint16_t f16, bf16;
     } cases[] = {
-        {1.0f, 0x3C00, 0x3F80},        {-2.0f, 0xC000, 0xC000},       {65504.0f, 0x7BFF, 0x4780},
-        {65519.996f, 0x7BFF, 0x4780},  {65520.0f, 0x7C00, 0x4780},    {1e30f, 0x7C00, 0x714A},
-        {0x1p-24f, 0x0001, 0x3380},    {0x1p-25f, 0x0000, 0x3300},    {0x1.000002p-25f, 0x0001, 0x3300},
-        {0x1.8p-24f, 0x0002, 0x33C0},  {0x1.ffcp-15f, 0x0400, 0x3880}, {0x1p-14f, 0x0400, 0x3880},
+        {1.0f, 0x3C00, 0x3F80},           {-2.0f, 0xC000, 0xC000},          {65504.0f, 0x7BFF, 0x4780},
+        {65519.996f, 0x7BFF, 0x4780},     {65520.0f, 0x7C00, 0x4780},       {1e30f, 0x7C00, 0x714A},
+        {0x1p-24f, 0x0001, 0x3380},       {0x1p-25f, 0x0000, 0x3300},       {0x1.000002p-25f, 0x0001, 0x3300},
+        {0x1.8p-24f, 0x0002, 0x33C0},     {0x1.ffcp-15f, 0x0400, 0x3880},   {0x1p-14f, 0x0400, 0x3880},
         {1.00048828125f, 0x3C00, 0x3F80}, {1.00146484375f, 0x3C02, 0x3F80}, {1.00390625f, 0x3C04, 0x3F80},
-        {1.01171875f, 0x3C0C, 0x3F82}, {INFINITY, 0x7C00, 0x7F80},    {-0.0f, 0x8000, 0x8000},
+        {1.01171875f, 0x3C0C, 0x3F82},    {INFINITY, 0x7C00, 0x7F80},       {-0.0f, 0x8000, 0x8000},
         {3.4e38f, 0x7C00, 0x7F80},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -252,8 +254,8 @@ static void test_conversion(void **state)
 static void test_fingerprint(void **state)
 {
     (void)state;
-    weights_shape a[2] = {{"x.weight", 2, {4, 6}}, {"y.weight", 2, {100, 100}}}, b[2] = {a[1], a[0]}, c[2] = {a[0], {"z.weight", 2, {100, 100}}},
-                  d[2] = {{"x.weight", 2, {6, 4}}, a[1]};
+    weights_shape a[2] = {{"x.weight", 2, {4, 6}}, {"y.weight", 2, {100, 100}}}, b[2] = {a[1], a[0]},
+                  c[2] = {a[0], {"z.weight", 2, {100, 100}}}, d[2] = {{"x.weight", 2, {6, 4}}, a[1]};
     weights_shape *lists[] = {a, b, c, d, a};
     uint64_t prints[5];
     for (int i = 0; i < 5; i++) {
@@ -271,8 +273,9 @@ static void test_fingerprint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_safetensors), cmocka_unit_test(test_native),     cmocka_unit_test(test_alignment),   cmocka_unit_test(test_pt),
-        cmocka_unit_test(test_foreign),     cmocka_unit_test(test_conversion), cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_safetensors), cmocka_unit_test(test_native),  cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_pt),          cmocka_unit_test(test_foreign), cmocka_unit_test(test_conversion),
+        cmocka_unit_test(test_fingerprint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

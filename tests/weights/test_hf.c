@@ -34,7 +34,8 @@ static names *read_names(const char *file)
     return n;
 }
 
-/* A safetensors file of these tensors; element i of the file is the float32 i (modulo 2^20), but the matrices are equal. */
+/* A safetensors file of these tensors; element i of the file is the float32 i (modulo 2^20), but the matrices are
+ * equal. */
 static buffer make_file(const names *n)
 {
     buffer header = new_bytes(), b = new_bytes();
@@ -44,7 +45,8 @@ static buffer make_file(const names *n)
         char text[400];
         size_t count;
         assert_true(weights_shape_count(n->shapes[i].dims, n->shapes[i].shape, &count));
-        snprintf(text, sizeof text, "%s\"%s\":{\"dtype\":\"F32\",\"data_offsets\":[%zu,%zu],\"shape\":[", i ? "," : "", n->texts[i], at, at + 4 * count);
+        snprintf(text, sizeof text, "%s\"%s\":{\"dtype\":\"F32\",\"data_offsets\":[%zu,%zu],\"shape\":[", i ? "," : "",
+                 n->texts[i], at, at + 4 * count);
         put_text(&header, text);
         for (int d = 0; d < n->shapes[i].dims; d++) {
             snprintf(text, sizeof text, "%s%lld", d ? "," : "", (long long)n->shapes[i].shape[d]);
@@ -122,8 +124,10 @@ static void check(const char *theirs_file, const char *official_file, bool video
         {"sam_mask_decoder.transformer.layers.1.norm3.bias", "mask_decoder.transformer.layers.1.layer_norm3.bias"},
         {"sam_mask_decoder.transformer.layers.1.cross_attn_image_to_token.out_proj.weight",
          "mask_decoder.transformer.layers.1.cross_attn_image_to_token.o_proj.weight"},
-        {"sam_mask_decoder.output_hypernetworks_mlps.2.layers.0.weight", "mask_decoder.output_hypernetworks_mlps.2.proj_in.weight"},
-        {"sam_mask_decoder.output_hypernetworks_mlps.2.layers.1.weight", "mask_decoder.output_hypernetworks_mlps.2.layers.0.weight"},
+        {"sam_mask_decoder.output_hypernetworks_mlps.2.layers.0.weight",
+         "mask_decoder.output_hypernetworks_mlps.2.proj_in.weight"},
+        {"sam_mask_decoder.output_hypernetworks_mlps.2.layers.1.weight",
+         "mask_decoder.output_hypernetworks_mlps.2.layers.0.weight"},
         {"sam_mask_decoder.pred_obj_score_head.layers.1.bias", "mask_decoder.pred_obj_score_head.layers.0.bias"},
         {"memory_encoder.mask_downsampler.encoder.10.bias", "memory_encoder.mask_downsampler.layers.3.layer_norm.bias"},
         {"obj_ptr_proj.layers.1.weight", "object_pointer_proj.layers.0.weight"},
@@ -148,8 +152,8 @@ static void check(const char *theirs_file, const char *official_file, bool video
         element += count;
     }
     b.bytes[8 + header + 4 * element + 3] ^= 0x40;
-    expect_failure(weights_open_memory(&alloc_default, b.bytes, b.size, theirs_file, 0, &w, &error), &error, SAM2_ERROR_FORMAT,
-                   "positional_encoding_gaussian_matrix is there twice");
+    expect_failure(weights_open_memory(&alloc_default, b.bytes, b.size, theirs_file, 0, &w, &error), &error,
+                   SAM2_ERROR_FORMAT, "positional_encoding_gaussian_matrix is there twice");
     buffer_free(&b);
     free(theirs);
     free(official);
@@ -173,7 +177,8 @@ static void test_odd(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"vision_encoder.backbone.blocks.x.layer_norm1.weight", "image_encoder.trunk.blocks.x.layer_norm1.weight"},
-        {"vision_encoder.backbone.blocks.12345678901234567890.layer_norm9.q", "image_encoder.trunk.blocks.12345678901234567890.norm9.q"},
+        {"vision_encoder.backbone.blocks.12345678901234567890.layer_norm9.q",
+         "image_encoder.trunk.blocks.12345678901234567890.norm9.q"},
         {"prompt_encoder.", "prompt_encoder."},
         {"something.else", "something.else"},
         {"mask_decoder.output_hypernetworks_mlps.#.@.*", "sam_mask_decoder.output_hypernetworks_mlps.#.@.*"},

@@ -16,7 +16,8 @@ static void test_mistakes(void **state)
     refuse_text("<!DOCTYPE html>\n<html><head><title>404", "an HTML page, not a checkpoint; the download failed?");
     refuse_text("\xEF\xBB\xBF \r\n  <html lang=en>", "an HTML page");
     refuse_text("<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an HTML page");
-    refuse_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n",
+    refuse_text("version https://git-lfs.github.com/spec/v1\noid "
+                "sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n",
                 "a Git LFS pointer, not the model itself");
     refuse_text("{\"error\":\"not found\"}", "a JSON text");
     refuse_text("Not found", "a text file");
@@ -34,10 +35,12 @@ static void test_mistakes(void **state)
                  "ELF\2\1\1",
                  7, SAM2_ERROR_FORMAT, "a program");
     refuse_bytes("\x93NUMPY\1\0", 8, SAM2_ERROR_FORMAT, "NumPy");
-    refuse_bytes("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.", 15, SAM2_ERROR_UNSUPPORTED, "a PyTorch file of the old kind");
+    refuse_bytes("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.", 15, SAM2_ERROR_UNSUPPORTED,
+                 "a PyTorch file of the old kind");
     refuse_bytes("\x80\x04\x95\x0A", 4, SAM2_ERROR_UNSUPPORTED, "a bare pickle");
     refuse_bytes("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22, SAM2_ERROR_FORMAT, "an empty zip file");
-    refuse_bytes("\1\2\3\xFF\xFE\xFD\0\x80\x81", 9, SAM2_ERROR_FORMAT, "9 bytes that begin with 01 02 03 FF FE FD 00 80");
+    refuse_bytes("\1\2\3\xFF\xFE\xFD\0\x80\x81", 9, SAM2_ERROR_FORMAT,
+                 "9 bytes that begin with 01 02 03 FF FE FD 00 80");
     refuse_bytes("\xFF", 1, SAM2_ERROR_FORMAT, "begin with FF");
 
     uint8_t block[5000] = {0};
@@ -51,10 +54,12 @@ static void test_mistakes(void **state)
 static void test_near_misses(void **state)
 {
     (void)state;
-    refuse_bytes("SAM2\n\x1A\n.......................................................", 60, SAM2_ERROR_FORMAT, "a transfer as text");
+    refuse_bytes("SAM2\n\x1A\n.......................................................", 60, SAM2_ERROR_FORMAT,
+                 "a transfer as text");
     refuse_bytes("SAM2\r\n\x1A\n", 8, SAM2_ERROR_FORMAT, "cut off at 8 bytes");
     refuse_bytes("PK\3\4", 4, SAM2_ERROR_FORMAT, "zip central directory missing: the file is cut off at 4 bytes");
-    refuse_bytes("\xFF\xFF\0\0\0\0\0\0{", 9, SAM2_ERROR_FORMAT, "the safetensors header takes 65535 bytes, but only 1 follow");
+    refuse_bytes("\xFF\xFF\0\0\0\0\0\0{", 9, SAM2_ERROR_FORMAT,
+                 "the safetensors header takes 65535 bytes, but only 1 follow");
     refuse_bytes("12345678{\"a\":1}", 15, SAM2_ERROR_FORMAT, "a text file");
 }
 
@@ -64,17 +69,18 @@ static void test_files(void **state)
     weights *w = NULL;
     sam2_error error;
     expect_failure(weights_open(&alloc_default, TEST_DATA, 0, &w, &error), &error, SAM2_ERROR_FILE, "is a directory");
-    expect_failure(weights_open(&alloc_default, "/nonexistent.pt", 0, &w, &error), &error, SAM2_ERROR_FILE, "/nonexistent.pt");
-    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/synth.txt", 0, &w, &error), &error, SAM2_ERROR_FORMAT,
-                   "synth.txt: a text file, not a checkpoint");
-    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_old.pt", 0, &w, &error), &error, SAM2_ERROR_UNSUPPORTED,
-                   "torch_old.pt: a PyTorch file of the old kind");
-    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_module.pt", 0, &w, &error), &error, SAM2_ERROR_UNSUPPORTED,
-                   "\"torch.nn.modules.linear.Linear\"");
-    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_transposed.pt", 0, &w, &error), &error, SAM2_ERROR_UNSUPPORTED,
-                   "tensor a is stored with gaps or transposed");
-    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_float64.pt", 0, &w, &error), &error, SAM2_ERROR_UNSUPPORTED,
-                   "tensor a is of type float64");
+    expect_failure(weights_open(&alloc_default, "/nonexistent.pt", 0, &w, &error), &error, SAM2_ERROR_FILE,
+                   "/nonexistent.pt");
+    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/synth.txt", 0, &w, &error), &error,
+                   SAM2_ERROR_FORMAT, "synth.txt: a text file, not a checkpoint");
+    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_old.pt", 0, &w, &error), &error,
+                   SAM2_ERROR_UNSUPPORTED, "torch_old.pt: a PyTorch file of the old kind");
+    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_module.pt", 0, &w, &error), &error,
+                   SAM2_ERROR_UNSUPPORTED, "\"torch.nn.modules.linear.Linear\"");
+    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_transposed.pt", 0, &w, &error), &error,
+                   SAM2_ERROR_UNSUPPORTED, "tensor a is stored with gaps or transposed");
+    expect_failure(weights_open(&alloc_default, TEST_DATA "/weights/torch_float64.pt", 0, &w, &error), &error,
+                   SAM2_ERROR_UNSUPPORTED, "tensor a is of type float64");
 
     char path[256];
     temporary_path(path);
@@ -100,7 +106,8 @@ static void test_label(void **state)
     expect_failure(weights_open_memory(&alloc_default, "x", 1, label, 0, &w, &error), &error, SAM2_ERROR_FORMAT,
                    "/model.pt: a text file, not a checkpoint");
     assert_true(weights_is_utf8(error.text, strlen(error.text)));
-    expect_failure(weights_open_memory(&alloc_default, "", 0, "short", 0, &w, NULL), &(sam2_error){.code = SAM2_ERROR_FORMAT}, SAM2_ERROR_FORMAT, "");
+    expect_failure(weights_open_memory(&alloc_default, "", 0, "short", 0, &w, NULL),
+                   &(sam2_error){.code = SAM2_ERROR_FORMAT}, SAM2_ERROR_FORMAT, "");
 }
 
 int main(void)

@@ -1,4 +1,5 @@
-/* Native files with one thing changed and the header's checksum put right again, so that it is the thing that is refused. */
+/* Native files with one thing changed and the header's checksum put right again, so that it is the thing that is
+ * refused. */
 #include "weights/crc32.h"
 #include "weights/native.h"
 #include "weights/support.h"

@@ -1,4 +1,5 @@
-/* The pickle machine against hostile and broken input: nothing runs, nothing is read outside, time and memory stay small. */
+/* The pickle machine against hostile and broken input: nothing runs, nothing is read outside, time and memory stay
+ * small. */
 #include "weights/pickle.h"
 #include "weights/support.h"
 
@@ -6,7 +7,8 @@
 
 static const uint8_t storage_bytes[64] = {0};
 
-static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size, sam2_error *error)
+static sam2_status find_storage(void *context, const char *key, size_t key_length, const uint8_t **data, size_t *size,
+                                sam2_error *error)
 {
     (void)context;
     if (key_length != 1 || *key != '0')
@@ -157,7 +159,8 @@ static void test_structure(void **state)
     REFUSE("X\xFF\xFF\xFF\xFFzz.", FORMAT, "4294967295 bytes are wanted");
     REFUSE("\x8D\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFzz.", FORMAT, "18446744073709551615 bytes are wanted");
     REFUSE("\x8B\xFF\xFF\xFF\x7Fzz.", FORMAT, "bytes are wanted");
-    REFUSE("\x80\x04\x95\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FN.", FORMAT, "a frame of 9223372036854775807 bytes where 2 follow");
+    REFUSE("\x80\x04\x95\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7FN.", FORMAT,
+           "a frame of 9223372036854775807 bytes where 2 follow");
     REFUSE("\x80\x04\x95\3\0\0\0\0\0\0\0N.", FORMAT, "a frame of 3 bytes where 2 follow");
 }
 
@@ -172,8 +175,9 @@ static void test_loops(void **state)
            LIST);
 }
 
-#define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" \
-                "0X\3\0\0\0cpuK\x10tQ"
+#define STORAGE                                                                                                        \
+    "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"                                                                 \
+    "0X\3\0\0\0cpuK\x10tQ"
 #define REBUILD "ctorch._utils\n_rebuild_tensor_v2\n("
 #define REST "\x89}tR."
 #define HUGE_NUMBER "\x8A\x08\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"
@@ -238,8 +242,8 @@ static void test_storages(void **state)
 }
 
 /* `start`, then `count` times `unit`, then `end`. */
-static void flood(const char *start, size_t start_size, const char *unit, size_t unit_size, size_t count, const char *end, size_t end_size,
-                  sam2_status code, const char *part)
+static void flood(const char *start, size_t start_size, const char *unit, size_t unit_size, size_t count,
+                  const char *end, size_t end_size, sam2_status code, const char *part)
 {
     buffer b = new_bytes();
     put(&b, start, start_size);
@@ -253,7 +257,7 @@ static void flood(const char *start, size_t start_size, const char *unit, size_t
     buffer_free(&b);
 }
 
-#define FLOOD(start, unit, count, end, code, part) \
+#define FLOOD(start, unit, count, end, code, part)                                                                     \
     flood(start, sizeof(start) - 1, unit, sizeof(unit) - 1, count, end, sizeof(end) - 1, SAM2_##code, part)
 
 static void test_floods(void **state)
@@ -278,8 +282,9 @@ static void test_floods(void **state)
     FLOOD("N", "\x80\2", million, ".", OK, "");
     FLOOD("}q\0", "h\0b", million, "0N.", OK, "");
     /* nested tuples of two of the same: 2^n leaves if anybody walked them */
-    FLOOD("Nq\0", "h\0h\0\x86q\0"
-                   "0",
+    FLOOD("Nq\0",
+          "h\0h\0\x86q\0"
+          "0",
           100000, ".", OK, "");
     FLOOD("N(", "c", million, "\nx\n.", ERROR_UNSUPPORTED, "\"ccc");
 }
@@ -288,8 +293,9 @@ static void test_floods(void **state)
 static void test_allocation_failures(void **state)
 {
     (void)state;
-    static const char bytes[] = "\x80\x02}q\0X\1\0\0\0aq\1ccollections\nOrderedDict\nq\2)Rq\3(h\1]q\4(K\1K\2eh\4(K\1K\2K\3tuh\1" REBUILD STORAGE
-                                "K\0K\4K\4\x86K\4K\1\x86\x89}tRs0N.";
+    static const char bytes[] =
+        "\x80\x02}q\0X\1\0\0\0aq\1ccollections\nOrderedDict\nq\2)Rq\3(h\1]q\4(K\1K\2eh\4(K\1K\2K\3tuh\1" REBUILD STORAGE
+        "K\0K\4K\4\x86K\4K\1\x86\x89}tRs0N.";
     size_t failures = 0;
     for (size_t n = 1;; n++) {
         tally t = TALLY;
@@ -312,8 +318,10 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_globals),  cmocka_unit_test(test_structure), cmocka_unit_test(test_loops),
-        cmocka_unit_test(test_tensors), cmocka_unit_test(test_storages), cmocka_unit_test(test_floods),    cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_globals),
+        cmocka_unit_test(test_structure), cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_tensors),   cmocka_unit_test(test_storages),
+        cmocka_unit_test(test_floods),    cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,8 +34,10 @@ static void test_good(void **state)
 {
     (void)state;
     buffer b;
-    weights *w = accept("{\"b\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[16,28]},\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
-                        "\"n\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[28,36]},\"e\":{\"dtype\":\"BF16\",\"shape\":[0,7],\"data_offsets\":[36,36]},"
+    weights *w = accept("{\"b\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[16,28]},\"a\":{\"dtype\":\"F32\","
+                        "\"shape\":[4],\"data_offsets\":[0,16]},"
+                        "\"n\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[28,36]},\"e\":{\"dtype\":\"BF16\","
+                        "\"shape\":[0,7],\"data_offsets\":[36,36]},"
                         "\"__metadata__\":{\"format\":\"pt\",\"sam2.config\":\"{}\"}}   ",
                         36, &b);
     assert_int_equal(weights_count(w), 3);
@@ -61,8 +63,10 @@ static void test_good(void **state)
 static void test_tensors(void **state)
 {
     (void)state;
-    refuse(ONE("F32", "[4]", "[0,17]"), 17, SAM2_ERROR_FORMAT, "tensor a takes 17 bytes, but its shape and type F32 make 16");
-    refuse(ONE("F32", "[4]", "[0,16]"), 15, SAM2_ERROR_FORMAT, "tensor a ends at byte 16 of 15 of data: the file is cut off");
+    refuse(ONE("F32", "[4]", "[0,17]"), 17, SAM2_ERROR_FORMAT,
+           "tensor a takes 17 bytes, but its shape and type F32 make 16");
+    refuse(ONE("F32", "[4]", "[0,16]"), 15, SAM2_ERROR_FORMAT,
+           "tensor a ends at byte 16 of 15 of data: the file is cut off");
     refuse(ONE("F32", "[4]", "[0,16]"), 17, SAM2_ERROR_FORMAT, "1 bytes after the last tensor");
     refuse(ONE("F32", "[4]", "[4,20]"), 20, SAM2_ERROR_FORMAT, "4 bytes between the start and tensor a");
     refuse(ONE("F32", "[4]", "[16,0]"), 16, SAM2_ERROR_FORMAT, "no [begin, end]");
@@ -86,14 +90,20 @@ static void test_tensors(void **state)
     refuse(ONE("I64", "[]", "[0,8]"), 8, SAM2_ERROR_FORMAT, "no tensors in it");
     refuse("{\"a\":{\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT, "\"dtype\" is missing");
     refuse("{\"a\":[]}", 16, SAM2_ERROR_FORMAT, "description is no object");
-    refuse("{\"\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT, "name of 0 bytes");
-    refuse("{\"a\\nb\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT, "is not valid");
-    refuse("{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT, "damaged");
-    refuse("{" A("F32", "[4]", "[0,16]") ",\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[12,28]}}", 28, SAM2_ERROR_FORMAT, "tensor b overlaps a");
-    refuse("{" A("F32", "[4]", "[0,16]") ",\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT, "overlaps");
-    refuse("{" A("F32", "[4]", "[0,16]") "," A("F32", "[4]", "[16,32]") "}", 32, SAM2_ERROR_FORMAT, "tensor a is there twice");
-    refuse("{" A("F32", "[4]", "[0,16]") ",\"module.a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,32]}}", 32, SAM2_ERROR_FORMAT,
+    refuse("{\"\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT,
+           "name of 0 bytes");
+    refuse("{\"a\\nb\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT,
+           "is not valid");
+    refuse("{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16, SAM2_ERROR_FORMAT,
+           "damaged");
+    refuse("{" A("F32", "[4]", "[0,16]") ",\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[12,28]}}", 28,
+           SAM2_ERROR_FORMAT, "tensor b overlaps a");
+    refuse("{" A("F32", "[4]", "[0,16]") ",\"b\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16,
+           SAM2_ERROR_FORMAT, "overlaps");
+    refuse("{" A("F32", "[4]", "[0,16]") "," A("F32", "[4]", "[16,32]") "}", 32, SAM2_ERROR_FORMAT,
            "tensor a is there twice");
+    refuse("{" A("F32", "[4]", "[0,16]") ",\"module.a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,32]}}",
+           32, SAM2_ERROR_FORMAT, "tensor a is there twice");
 }
 
 static void test_headers(void **state)
@@ -106,7 +116,8 @@ static void test_headers(void **state)
     refuse("{\"a\\", 0, SAM2_ERROR_FORMAT, "the safetensors header is damaged");
     refuse("{\xFF", 0, SAM2_ERROR_FORMAT, "the safetensors header is damaged");
     refuse("{\"__metadata__\":{\"sam2.config\":1}}", 0, SAM2_ERROR_FORMAT, "\"sam2.config\" is no text");
-    refuse("{\"__metadata__\":{\"sam2.config\":\"\",\"sam2.config\":\"\"}}", 0, SAM2_ERROR_FORMAT, "\"sam2.config\" twice");
+    refuse("{\"__metadata__\":{\"sam2.config\":\"\",\"sam2.config\":\"\"}}", 0, SAM2_ERROR_FORMAT,
+           "\"sam2.config\" twice");
     refuse("{\"__metadata__\":{},\"__metadata__\":{}}", 0, SAM2_ERROR_FORMAT, "\"__metadata__\" twice");
     refuse("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 0, SAM2_ERROR_FORMAT, "\"dtype\" is there twice");
 
@@ -141,7 +152,8 @@ static void test_floods(void **state)
     buffer_free(&b);
 
     static const char *const units[] = {"[],", "{},", "1,", "[", "{\"\":", "\"", "\\"};
-    static const char *const starts[] = {"{\"__metadata__\":{\"a\":[", "{\"a\":{\"b\":[", "{\"a\":{\"shape\":[", "{", "{\""};
+    static const char *const starts[] = {"{\"__metadata__\":{\"a\":[", "{\"a\":{\"b\":[", "{\"a\":{\"shape\":[", "{",
+                                         "{\""};
     for (size_t k = 0; k < sizeof starts / sizeof *starts; k++)
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
             size_t n = strlen(units[u]);
@@ -162,7 +174,8 @@ static void test_floods(void **state)
     put_text(&text, "{");
     for (int i = 0; i < 16385; i++) {
         char part[100];
-        snprintf(part, sizeof part, "%s\"%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? "," : "", i, 4 * i, 4 * i + 4);
+        snprintf(part, sizeof part, "%s\"%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? "," : "",
+                 i, 4 * i, 4 * i + 4);
         put_text(&text, part);
     }
     put(&text, "}", 2);

@@ -81,9 +81,11 @@ static void test_list(void **state)
     weights_close(w);
 
     list[2].name = "a.bias";
-    expect_failure(weights_synthesize(&alloc_default, list, 3, 0, 0, &w, &error), &error, SAM2_ERROR_FORMAT, "a.bias is there twice");
+    expect_failure(weights_synthesize(&alloc_default, list, 3, 0, 0, &w, &error), &error, SAM2_ERROR_FORMAT,
+                   "a.bias is there twice");
     list[2] = (weights_shape){"c", 3, {INT64_MAX, INT64_MAX, 2}};
-    expect_failure(weights_synthesize(&alloc_default, list, 3, 0, 0, &w, &error), &error, SAM2_ERROR_FORMAT, "overflows");
+    expect_failure(weights_synthesize(&alloc_default, list, 3, 0, 0, &w, &error), &error, SAM2_ERROR_FORMAT,
+                   "overflows");
     list[2] = (weights_shape){"c", 2, {INT64_MAX / 8, 1}};
     tally t = TALLY;
     sam2_allocator a = tally_allocator(&t);

@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 
-#define STORAGE "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" \
-                "0X\3\0\0\0cpuK\4tQ"
+#define STORAGE                                                                                                        \
+    "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"                                                                \
+    "0X\3\0\0\0cpuK\4tQ"
 #define TENSOR(offset, size, stride) "ctorch._utils\n_rebuild_tensor_v2\n" STORAGE offset size stride "\x89}tR"
 #define GOOD "\x80\2}X\1\0\0\0a" TENSOR("K\0", "K\4\x85", "K\1\x85") "s."
 
@@ -78,20 +79,28 @@ static void test_entries(void **state)
     for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
         refuse(changed(1, (test_entry){.name = unsafe[i]}), SAM2_ERROR_FORMAT, "an unsafe entry name");
     accept(changed(1, (test_entry){.name = "archive/..x/...", .data = "", .size = 0}));
-    refuse(changed(2, (test_entry){.method = 8}), SAM2_ERROR_UNSUPPORTED, "entry archive/data/0 is compressed (method 8)");
+    refuse(changed(2, (test_entry){.method = 8}), SAM2_ERROR_UNSUPPORTED,
+           "entry archive/data/0 is compressed (method 8)");
     refuse(changed(2, (test_entry){.flags = 1}), SAM2_ERROR_UNSUPPORTED, "entry archive/data/0 is encrypted");
-    refuse(changed(2, (test_entry){.local_name = "archive/data/1"}), SAM2_ERROR_FORMAT, "contradicts the central directory");
+    refuse(changed(2, (test_entry){.local_name = "archive/data/1"}), SAM2_ERROR_FORMAT,
+           "contradicts the central directory");
     refuse(changed(2, (test_entry){.local_name = "x"}), SAM2_ERROR_FORMAT, "contradicts the central directory");
     refuse(changed(2, (test_entry){.directory_size = 15}), SAM2_ERROR_FORMAT, "contradicts the central directory");
-    refuse(changed(2, (test_entry){.directory_size = 1000000}), SAM2_ERROR_FORMAT, "size of 1000000 bytes is not possible");
-    refuse(changed(2, (test_entry){.directory_size = 17, .stream = 1}), SAM2_ERROR_FORMAT, ""); /* overlaps nothing, wrong CRC */
-    refuse(changed(2, (test_entry){.directory_size = 300, .stream = 1}), SAM2_ERROR_FORMAT, "reach beyond the file's data");
-    refuse(changed(0, (test_entry){.directory_size = sizeof GOOD + 30, .stream = 1}), SAM2_ERROR_FORMAT, "entries archive/data.pkl and archive/byteorder overlap");
+    refuse(changed(2, (test_entry){.directory_size = 1000000}), SAM2_ERROR_FORMAT,
+           "size of 1000000 bytes is not possible");
+    refuse(changed(2, (test_entry){.directory_size = 17, .stream = 1}), SAM2_ERROR_FORMAT,
+           ""); /* overlaps nothing, wrong CRC */
+    refuse(changed(2, (test_entry){.directory_size = 300, .stream = 1}), SAM2_ERROR_FORMAT,
+           "reach beyond the file's data");
+    refuse(changed(0, (test_entry){.directory_size = sizeof GOOD + 30, .stream = 1}), SAM2_ERROR_FORMAT,
+           "entries archive/data.pkl and archive/byteorder overlap");
     refuse(changed(2, (test_entry){.directory_size = UINT64_MAX, .zip64 = 1}), SAM2_ERROR_FORMAT, "is not possible");
-    refuse(changed(2, (test_entry){.directory_offset = UINT64_MAX - 8, .zip64 = 1}), SAM2_ERROR_FORMAT, "outside of the file");
+    refuse(changed(2, (test_entry){.directory_offset = UINT64_MAX - 8, .zip64 = 1}), SAM2_ERROR_FORMAT,
+           "outside of the file");
     refuse(changed(2, (test_entry){.directory_offset = 7}), SAM2_ERROR_FORMAT, "there is no header at byte 7");
     refuse(changed(2, (test_entry){.directory_offset = 1 << 30}), SAM2_ERROR_FORMAT, "outside of the file");
-    refuse(changed(2, (test_entry){.name = "archive/byteorder"}), SAM2_ERROR_FORMAT, "entry archive/byteorder is there twice");
+    refuse(changed(2, (test_entry){.name = "archive/byteorder"}), SAM2_ERROR_FORMAT,
+           "entry archive/byteorder is there twice");
     refuse(changed(2, (test_entry){.crc_flip = 4, .stream = 1}), SAM2_ERROR_FORMAT, "CRC mismatch in archive/data/0");
     refuse(changed(0, (test_entry){.crc_flip = 4, .stream = 1}), SAM2_ERROR_FORMAT, "CRC mismatch in archive/data.pkl");
     refuse(changed(2, (test_entry){.crc_flip = 4}), SAM2_ERROR_FORMAT, "contradicts the central directory");
@@ -124,10 +133,14 @@ static void test_end_records(void **state)
         sam2_status code;
         const char *part;
     } cases[] = {
-        {4, 2, 1, SAM2_ERROR_UNSUPPORTED, "several parts"},       {8, 2, 2, SAM2_ERROR_UNSUPPORTED, "several parts"},
-        {8, 4, 4 | 4 << 16, SAM2_ERROR_FORMAT, "damaged"},        {8, 4, 2 | 2 << 16, SAM2_ERROR_FORMAT, "holds more than"},
-        {8, 4, 0xFFFFFFFF, SAM2_ERROR_FORMAT, "cannot hold"},     {12, 4, 10, SAM2_ERROR_FORMAT, "does not end where"},
-        {12, 4, 0xFFFFFFFF, SAM2_ERROR_FORMAT, "does not end"},   {16, 4, 0xFFFFFFF0, SAM2_ERROR_FORMAT, "does not end"},
+        {4, 2, 1, SAM2_ERROR_UNSUPPORTED, "several parts"},
+        {8, 2, 2, SAM2_ERROR_UNSUPPORTED, "several parts"},
+        {8, 4, 4 | 4 << 16, SAM2_ERROR_FORMAT, "damaged"},
+        {8, 4, 2 | 2 << 16, SAM2_ERROR_FORMAT, "holds more than"},
+        {8, 4, 0xFFFFFFFF, SAM2_ERROR_FORMAT, "cannot hold"},
+        {12, 4, 10, SAM2_ERROR_FORMAT, "does not end where"},
+        {12, 4, 0xFFFFFFFF, SAM2_ERROR_FORMAT, "does not end"},
+        {16, 4, 0xFFFFFFF0, SAM2_ERROR_FORMAT, "does not end"},
         {20, 2, 5, SAM2_ERROR_FORMAT, "directory missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -141,7 +154,8 @@ static void test_end_records(void **state)
 }
 
 /* Rebuilds the good file's end with a zip64 record of these numbers. */
-static buffer with_end64(uint64_t count, uint64_t length, uint64_t at, uint64_t record_size, uint64_t record_at, bool add_real)
+static buffer with_end64(uint64_t count, uint64_t length, uint64_t at, uint64_t record_size, uint64_t record_at,
+                         bool add_real)
 {
     buffer b = make_zip(good, 3);
     size_t end = b.size - 22;
@@ -206,20 +220,26 @@ static void test_state_dicts(void **state)
     refuse(make_zip(two, 2), SAM2_ERROR_FORMAT, "more than one data.pkl");
     refuse(changed(1, (test_entry){.data = "big", .size = 3}), SAM2_ERROR_UNSUPPORTED, "byte order is \"big\"");
     refuse(changed(2, (test_entry){.name = "archive/data/1"}), SAM2_ERROR_FORMAT, "storage data/0 is missing");
-    refuse(changed(2, (test_entry){.data = four, .size = 12}), SAM2_ERROR_FORMAT, "storage 0 is said to have 4 elements of float32, but has 12 bytes");
+    refuse(changed(2, (test_entry){.data = four, .size = 12}), SAM2_ERROR_FORMAT,
+           "storage 0 is said to have 4 elements of float32, but has 12 bytes");
 
     REFUSE_PICKLE("N.", FORMAT, "not a dict of tensors");
     REFUSE_PICKLE("}.", FORMAT, "no tensors in it");
     REFUSE_PICKLE("}X\5\0\0\0model}s.", FORMAT, "no tensors in it");
     REFUSE_PICKLE("}X\5\0\0\0epochK\3s.", FORMAT, "no tensors in it");
-    REFUSE_PICKLE("}X\0\0\0\0" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.", FORMAT, "a tensor's name of 0 bytes is not valid");
+    REFUSE_PICKLE("}X\0\0\0\0" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.", FORMAT,
+                  "a tensor's name of 0 bytes is not valid");
     REFUSE_PICKLE("}X\2\0\0\0\xC3(" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.", FORMAT, "is not valid: \"?(\"");
     REFUSE_PICKLE("}X\1\0\0\0\n" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.", FORMAT, "is not valid");
-    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "K\4\x85", "K\1\x85") "sX\1\0\0\0a" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.", FORMAT,
-                  "tensor a is there twice");
-    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "K\2K\2\x86", "K\1K\2\x86") "s.", UNSUPPORTED, "tensor a is stored with gaps or transposed");
-    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "K\4K\2\x86", "K\1K\0\x86") "s.", UNSUPPORTED, "tensor a is stored with gaps or transposed");
-    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "\x8A\5\0\0\0\0\1\x8A\5\0\0\0\0\1\x86", "K\0K\0\x86") "s.", FORMAT, "overflows");
+    REFUSE_PICKLE(
+        "}X\1\0\0\0a" TENSOR("K\0", "K\4\x85", "K\1\x85") "sX\1\0\0\0a" TENSOR("K\0", "K\4\x85", "K\1\x85") "s.",
+        FORMAT, "tensor a is there twice");
+    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "K\2K\2\x86", "K\1K\2\x86") "s.", UNSUPPORTED,
+                  "tensor a is stored with gaps or transposed");
+    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "K\4K\2\x86", "K\1K\0\x86") "s.", UNSUPPORTED,
+                  "tensor a is stored with gaps or transposed");
+    REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "\x8A\5\0\0\0\0\1\x8A\5\0\0\0\0\1\x86", "K\0K\0\x86") "s.", FORMAT,
+                  "overflows");
     REFUSE_PICKLE("}X\1\0\0\0a" TENSOR("K\0", "\x8A\5\0\0\0\0\1\x85", "K\0\x85") "s.", UNSUPPORTED, "stored with gaps");
     REFUSE_PICKLE("cposix\nsystem\nX\x0B\0\0\0touch pwned\x85R.", UNSUPPORTED, "\"posix.system\"");
     accept(make_pt("}X\1\0\0\0a" TENSOR("K\0", "K\4K\1\x86", "K\1K\x63\x86") "s.",
@@ -257,8 +277,9 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),       cmocka_unit_test(test_entries),     cmocka_unit_test(test_verify), cmocka_unit_test(test_end_records),
-        cmocka_unit_test(test_zip64_lies), cmocka_unit_test(test_state_dicts), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_good),        cmocka_unit_test(test_entries),    cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_end_records), cmocka_unit_test(test_zip64_lies), cmocka_unit_test(test_state_dicts),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

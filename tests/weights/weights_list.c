@@ -1,5 +1,6 @@
-/* Prints what the library finds in a checkpoint: name, type, FNV-1a of the first and last 64 bytes, shape. With a second file it writes the
- * checkpoint there as its ending says (.pt, .safetensors, .sam2). For the checking scripts. */
+/* Prints what the library finds in a checkpoint: name, type, FNV-1a of the first and last 64 bytes, shape. With a
+ * second file it writes the checkpoint there as its ending says (.pt, .safetensors, .sam2). For the checking scripts.
+ */
 #include "weights/internal.h"
 
 #include <stdio.h>
