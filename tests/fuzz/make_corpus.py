@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The first inputs of the fuzz targets: make_corpus.py WEIGHTS_DATA CORPUS, for instance ../data/weights corpus.
 
-Valid files of each kind, the same cut short and with bits flipped, and pickles made to do harm. Regression inputs that are there stay."""
+Valid files of each kind, the same cut short and with bits flipped, and pickles made to do harm.
+Regression inputs that are there stay."""
 import io
 import pathlib
 import pickle
@@ -44,10 +45,12 @@ def native(tensors, metadata=b"{}"):
         if content:
             body = pad(body, 64)
         directory += pad(
-            struct.pack("<IIQQBBBBI", 32 + len(pad(bytes(8 * len(shape)) + name, 8)), zlib.crc32(content), start + len(body),
-                        len(content), kind, 0, len(shape), 0, len(name)) + struct.pack(f"<{len(shape)}q", *shape) + name, 8)
+            struct.pack("<IIQQBBBBI", 32 + len(pad(bytes(8 * len(shape)) + name, 8)), zlib.crc32(content),
+                        start + len(body), len(content), kind, 0, len(shape), 0, len(name))
+            + struct.pack(f"<{len(shape)}q", *shape) + name, 8)
         body += content
-    rest = struct.pack("<QQQII", start + len(body), len(metadata), len(directory), len(tensors), 0) + pad(metadata, 8) + directory
+    rest = struct.pack("<QQQII", start + len(body), len(metadata), len(directory), len(tensors), 0)
+    rest += pad(metadata, 8) + directory
     rest += bytes(start - 16 - len(rest))
     return b"SAM2\r\n\x1a\n" + struct.pack("<II", 1, zlib.crc32(rest)) + rest + body
 
@@ -95,7 +98,8 @@ def hostile():
     yield "protocol9", b"\x80\x09N."
     for name, offset, shape, stride in [
         ("fits", 0, (4, 4), (4, 1)), ("beyond", 60, (8,), (1,)), ("negative", -1, (1,), (1,)), ("back", 4, (4,), (-1,)),
-        ("wraps", 0, (1 << 33, 1 << 33), (1, 1)), ("zero-stride", 0, (1 << 40,), (0,)), ("empty", 64, (0, 7), (7, 1)), ("many", 0, (1,) * 9, (1,) * 9),
+        ("wraps", 0, (1 << 33, 1 << 33), (1, 1)), ("zero-stride", 0, (1 << 40,), (0,)),
+        ("empty", 64, (0, 7), (7, 1)), ("many", 0, (1,) * 9, (1,) * 9),
     ]:
         yield "tensor-" + name, tensor(offset, shape, stride)
 
@@ -143,12 +147,15 @@ for name, header, body in [
     ("f16", b'{"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}}', bytes(4)),
     ("nothing", b"{}", b""),
     ("hole", b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
-    ("overlap", b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)),
-    ("twice", b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
+    ("overlap", b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+     b'"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)),
+    ("twice", b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+     b'"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
     ("wraps", b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}', b""),
     ("backwards", b'{"a":{"dtype":"F32","shape":[],"data_offsets":[9223372036854775807,4]}}', bytes(4)),
     ("deep", b'{"__metadata__":' + b"[" * 300 + b"]" * 300 + b"}", b""),
-    ("metadata", b'{"__metadata__":{"sam2.config":"{\\"image_size\\": 512}","format":"pt","x":"\\u00e9\\ud83d\\ude00"}}', b""),
+    ("metadata", b'{"__metadata__":{"sam2.config":"{\\"image_size\\": 512}","format":"pt",'
+     b'"x":"\\u00e9\\ud83d\\ude00"}}', b""),
 ]:
     put("safetensors", name, safetensors(header, body))
 put("safetensors", "long", struct.pack("<Q", (1 << 64) - 1) + b"{}")
@@ -156,7 +163,8 @@ put("safetensors", "html", b"<!DOCTYPE html><html></html>")
 put("safetensors", "lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 
 whole = native(
-    [(b"a.weight", 0, (2, 3), struct.pack("<6f", *range(6))), (b"half", 1, (2,), bytes(4)), (b"brain", 2, (1, 1, 3), bytes(6)),
+    [(b"a.weight", 0, (2, 3), struct.pack("<6f", *range(6))), (b"half", 1, (2,), bytes(4)),
+     (b"brain", 2, (1, 1, 3), bytes(6)),
      (b"empty", 0, (0, 3), b""), (b"scalar", 0, (), bytes(4))], b'{"sam2.config":"{\\"image_size\\": 512}"}')
 put("native", "whole", whole)
 put("native", "nothing", native([]))
