@@ -64,7 +64,8 @@ sam2_status config_layout(const model_config *config, const sam2_allocator *a, m
 void config_layout_free(model_layout *layout);
 
 /* Compares a checkpoint with the layout. The error names every kind of fault: missing, extra and misshapen tensors,
- * with both shapes. Tensors that only video needs must be there too. */
+ * with both shapes. A checkpoint for pictures alone may lack all tensors that only video needs, but not some of them.
+ */
 sam2_status config_check(const model_config *config, const weights *w, const sam2_allocator *a, sam2_error *error);
 
 #endif

@@ -252,17 +252,40 @@ __attribute__((format(printf, 2, 3))) static void add_fault(fault_list *f, const
         f->used += (size_t)snprintf(f->text + f->used, sizeof f->text - f->used, "%s%s", f->used ? "; " : "", one);
 }
 
+/* Tensors that only tracking through video needs. */
+static bool video_only(const char *name)
+{
+    static const char *const starts[] = {"memory_attention.", "memory_encoder.",     "maskmem_tpos_enc",
+                                         "mask_downsample.",  "no_mem_pos_enc",      "no_obj_ptr",
+                                         "obj_ptr_",          "no_obj_embed_spatial"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(name, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool has_video(const weights *w)
+{
+    for (size_t i = 0; i < weights_count(w); i++)
+        if (video_only(weights_at(w, i)->name))
+            return true;
+    return false;
+}
+
 sam2_status config_check(const model_config *config, const weights *w, const sam2_allocator *a, sam2_error *error)
 {
     model_layout layout = {0};
     TRY(config_layout(config, a, &layout, error));
     fault_list faults = {0};
     size_t found = 0;
+    bool video = has_video(w);
     for (size_t i = 0; i < layout.count; i++) {
         const weights_shape *want = &layout.list[i];
         const weights_tensor *have = weights_find(w, want->name);
         char wanted[80], got[80];
         shape_text(want->shape, want->dims, wanted, sizeof wanted);
+        if (!have && !video && video_only(want->name))
+            continue;
         if (!have) {
             add_fault(&faults, "%s %s is missing", want->name, wanted);
             continue;

@@ -124,6 +124,39 @@ static void of_another_width(model_layout *l)
             l->list[i].shape[0] = 100;
 }
 
+/* A checkpoint for pictures alone, as Hugging Face's Sam2Model saves: without what only video needs. */
+static void without_video(model_layout *l)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (strncmp(l->list[i].name, "image_encoder.", 14) == 0 || strncmp(l->list[i].name, "sam_", 4) == 0 ||
+            strcmp(l->list[i].name, "no_mem_embed") == 0)
+            l->list[kept++] = l->list[i];
+    l->count = kept;
+}
+
+static void one_video_tensor_lost(model_layout *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->list[i].name, "no_obj_ptr") == 0)
+            l->list[i] = l->list[--l->count];
+}
+
+static void pictures_alone(void **state)
+{
+    (void)state;
+    model_config config, found;
+    need_ok(config_from_name("sam2_t", &config, &error), &error);
+    weights *w = empty_weights(&config, without_video);
+    need_ok(config_from_weights(w, &found, &error), &error);
+    need_ok(config_check(&found, w, &alloc_default, &error), &error);
+    weights_close(w);
+    w = empty_weights(&config, one_video_tensor_lost);
+    assert_int_equal(config_check(&found, w, &alloc_default, &error), SAM2_ERROR_FORMAT);
+    assert_non_null(strstr(error.text, "no_obj_ptr [1, 256] is missing"));
+    weights_close(w);
+}
+
 static void faults_are_named(void **state)
 {
     (void)state;
@@ -252,6 +285,7 @@ int main(void)
         cmocka_unit_test(windows_lag_by_one),
         cmocka_unit_test(recognised_by_tensors),
         cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(pictures_alone),
         cmocka_unit_test(json_says_it_all),
         cmocka_unit_test(json_that_lies),
     };
