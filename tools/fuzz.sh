@@ -2,7 +2,7 @@
 # Runs every fuzz target for SECONDS_EACH (600) seconds under libFuzzer, starting from the committed corpora; new inputs go to build/fuzz-corpus.
 set -eu
 cd "$(dirname "$0")/.."
-cmake --preset fuzz -G Ninja >/dev/null
+cmake --preset fuzz >/dev/null
 ninja -C build/fuzz
 for target in build/fuzz/tests/fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue

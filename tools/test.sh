@@ -13,7 +13,7 @@ run() {
     preset=$2
     shift 2
     echo "== $name"
-    if ! { cmake --preset "$preset" -G Ninja "$@" >"build/$name.log" 2>&1 && ninja -C "build/$preset" >>"build/$name.log" 2>&1; }; then
+    if ! { cmake --preset "$preset" "$@" >"build/$name.log" 2>&1 && ninja -C "build/$preset" >>"build/$name.log" 2>&1; }; then
         tail -n 40 "build/$name.log"
         echo "== $name: the build failed"
         failed=$((failed + 1))
