@@ -25,7 +25,7 @@ sam2_status chunks_take(chunks *c, size_t size, void **pointer, sam2_error *erro
             wanted = size;
         size -= HEAD;
         if (c->limit && (c->held > c->limit || wanted > c->limit - c->held))
-            return error_set(error, SAM2_ERROR_FORMAT, "%s needs more than %zu bytes of memory", c->what, c->limit);
+            return error_set(error, SAM2_ERROR_FORMAT, "%s take more than %zu bytes of memory", c->what, c->limit);
         void *block;
         TRY(alloc_get(&c->allocator, wanted, c->what, &block, error));
         chunk *fresh = block;

@@ -170,22 +170,31 @@ static bool take_number(json_scan *s)
     return true;
 }
 
+static bool take_word(json_scan *s, const char *word, size_t length)
+{
+    if ((size_t)(s->end - s->at) < length || memcmp(s->at, word, length) != 0)
+        return false;
+    s->at += length;
+    return true;
+}
+
 /* A text, number, true, false or null. */
 static bool take_scalar(json_scan *s)
 {
-    static const char *const words[] = {"true", "false", "null"};
     size_t length;
     skip_space(s);
-    if (s->at < s->end && *s->at == '"')
+    switch (s->at < s->end ? *s->at : 0) {
+    case '"':
         return json_text(s, NULL, 0, &length);
-    for (int i = 0; i < 3; i++) {
-        length = strlen(words[i]);
-        if ((size_t)(s->end - s->at) >= length && memcmp(s->at, words[i], length) == 0) {
-            s->at += length;
-            return true;
-        }
+    case 't':
+        return take_word(s, "true", 4);
+    case 'f':
+        return take_word(s, "false", 5);
+    case 'n':
+        return take_word(s, "null", 4);
+    default:
+        return take_number(s);
     }
-    return take_number(s);
 }
 
 static bool take_key(json_scan *s)

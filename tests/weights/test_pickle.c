@@ -270,10 +270,10 @@ static void test_floods(void **state)
     FLOOD("", "]", million, ".", ERROR_FORMAT, "nests too deeply");
     FLOOD("", "]", 300000, ".", ERROR_FORMAT, "left on the stack");
     FLOOD("", "}", million, ".", ERROR_FORMAT, "nests too deeply");
-    FLOOD("", "]0", 5 * million, "N.", ERROR_FORMAT, "needs more than 33554432 bytes of memory");
+    FLOOD("", "]0", 5 * million, "N.", ERROR_FORMAT, "take more than 33554432 bytes of memory");
     FLOOD("N", "\x94", million, ".", ERROR_FORMAT, "out of range");
     FLOOD("N", "\x94", 500000, ".", OK, "");
-    FLOOD("]", "Na", 3 * million, "0N.", ERROR_FORMAT, "needs more than");
+    FLOOD("]", "Na", 3 * million, "0N.", ERROR_FORMAT, "take more than");
     FLOOD("]", "Na", 400000, "0N.", OK, "");
     FLOOD("}", "NNs", 200000, "0N.", OK, "");
     FLOOD("N", "N0", 8 * million, ".", OK, "");
