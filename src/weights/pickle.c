@@ -496,6 +496,8 @@ static sam2_status run(pickle *p, sam2_error *error)
 sam2_status pickle_load(pickle *p, const sam2_allocator *a, const uint8_t *bytes, size_t size,
                         pickle_find_storage find_storage, void *context, sam2_error *error)
 {
+    if (size == 0) /* `bytes` may be NULL then */
+        return error_set(error, SAM2_ERROR_FORMAT, "damaged pickle: it is empty");
     if (size > PICKLE_MAX_BYTES)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "a pickle of %zu bytes; at most %zu are read", size,
                          PICKLE_MAX_BYTES);

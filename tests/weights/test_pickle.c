@@ -129,7 +129,7 @@ static void test_globals(void **state)
 static void test_structure(void **state)
 {
     (void)state;
-    REFUSE("", FORMAT, "1 bytes are wanted");
+    REFUSE("", FORMAT, "it is empty");
     REFUSE("N", FORMAT, "1 bytes are wanted at byte 1 of 1");
     REFUSE(".", FORMAT, "a value is missing");
     REFUSE("(.", FORMAT, "a value is missing");
