@@ -110,6 +110,12 @@ def digest(tensor):
     return f"{h:016x}"
 
 
+def write_lists(folder, kind, theirs, official):
+    for name, shapes in (("hf", theirs), ("official", official)):
+        with open(f"{folder}/{name}_{kind}.txt", "w") as f:
+            f.writelines(f"{k} {' '.join(map(str, v))}\n" for k, v in shapes.items())
+
+
 def check(program, size, version, video, write):
     state, expected = theirs(size, version, video), official(size, version)
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as f:
@@ -123,14 +129,10 @@ def check(program, size, version, video, write):
         assert have[name][1] == digest(value(state, name)), name
     print(f"{version} {size} {'video' if video else 'image'}: {len(state)} tensors give {len(have)} official ones")
     if write and size == "t" and version == "2.1":
-        kind = "video" if video else "image"
-        with open(f"{write}/hf_{kind}_t.txt", "w") as f:
-            f.writelines(f"{k} {' '.join(map(str, v.shape))}\n" for k, v in state.items())
-        with open(f"{write}/official_{kind}_t.txt", "w") as f:
-            f.writelines(f"{k} {' '.join(map(str, v))}\n" for k, v in expected.items())
+        write_lists(write, "video_t" if video else "image_t", {k: tuple(v.shape) for k, v in state.items()}, expected)
 
 
-def check_sam1(program):
+def check_sam1(program, write):
     from segment_anything import sam_model_registry
 
     for size, config in {
@@ -146,6 +148,8 @@ def check_sam1(program):
             save_file(state, f.name)
             have = {k: v[0] for k, v in found(program, f.name).items()}
         assert have == expected, (set(have) ^ set(expected))
+        if write and size == "b":
+            write_lists(write, "sam1_b", {k: tuple(v.shape) for k, v in state.items()}, expected)
         print(f"sam1 {size}: {len(state)} tensors give {len(have)} official ones")
 
 
@@ -159,7 +163,7 @@ def main():
             for video in (False, True):
                 check(args.program, size, version, video, args.write)
     try:
-        check_sam1(args.program)
+        check_sam1(args.program, args.write)
     except ImportError:
         print("segment_anything is not installed: SAM 1 was not checked")
 

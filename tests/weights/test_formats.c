@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define CONFIG "{\"image_size\":512,\"name\":\"caf\xC3\xA9 \\\"x\\\"\"}"
+#define CONFIG "{\n\t\"image_size\":512,\"name\":\"caf\xC3\xA9 \\\"x\\\"\"}"
 
 static const weights_shape list[] = {
     {"image_encoder.trunk.patch_embed.proj.weight", 4, {12, 3, 7, 7}},
@@ -72,6 +72,7 @@ static void round_trip(writer write, weights_format format)
             expect_ok(write(w, path, with ? CONFIG : NULL, 0, (weights_type)type, &error), &error);
             weights *r = open_file(path);
             assert_int_equal(weights_get_format(r), format);
+            assert_string_equal(weights_format_name(format), format == WEIGHTS_NATIVE ? "native" : "safetensors");
             check_same(w, r, (weights_type)type);
             if (with)
                 assert_string_equal(weights_config(r), CONFIG);
@@ -211,6 +212,9 @@ static void test_foreign(void **state)
 static void test_conversion(void **state)
 {
     (void)state;
+    assert_string_equal(weights_type_name(WEIGHTS_F32), "float32");
+    assert_string_equal(weights_type_name(WEIGHTS_F16), "float16");
+    assert_string_equal(weights_type_name(WEIGHTS_BF16), "bfloat16");
     for (int type = WEIGHTS_F16; type <= WEIGHTS_BF16; type++)
         for (uint32_t bits = 0; bits < 0x10000; bits++) {
             uint16_t half = (uint16_t)bits, back;

@@ -101,14 +101,17 @@ static float value_of(const weights *w, const char *name)
     return f;
 }
 
-static void check(const char *theirs_file, const char *official_file, bool video)
+typedef struct pair {
+    const char *official, *theirs;
+} pair;
+
+/* Opens a file of `theirs`, which has to give `official` and nothing else; the pairs are compared by value. */
+static weights *open_theirs(const names *theirs, const names *official, const pair *pairs, size_t pair_count, buffer *b)
 {
-    names *theirs = read_names(theirs_file), *official = read_names(official_file);
-    assert_true(theirs->count > 300 && official->count > 300);
-    buffer b = make_file(theirs);
     weights *w = NULL;
     sam2_error error;
-    expect_ok(weights_open_memory(&alloc_default, b.bytes, b.size, theirs_file, 0, &w, &error), &error);
+    *b = make_file(theirs);
+    expect_ok(weights_open_memory(&alloc_default, b->bytes, b->size, "theirs", 0, &w, &error), &error);
     for (size_t i = 0; i < official->count; i++) {
         const weights_tensor *t = weights_find(w, official->texts[i]);
         if (!t)
@@ -117,9 +120,28 @@ static void check(const char *theirs_file, const char *official_file, bool video
         assert_memory_equal(t->shape, official->shapes[i].shape, sizeof t->shape);
     }
     assert_int_equal(weights_count(w), official->count);
+    for (size_t i = 0; i < pair_count; i++)
+        if (value_of(w, pairs[i].official) != first_value(theirs, pairs[i].theirs))
+            fail_msg("%s is not %s", pairs[i].official, pairs[i].theirs);
+    return w;
+}
 
-    /* a few by value, those of which the names could be mixed up without the shapes showing it */
-    static const char *const pairs[][2] = {
+/* The Gaussian matrix is there twice; when the two differ, neither is chosen. */
+static void refuse_two_matrices(const names *theirs, buffer *b)
+{
+    size_t element = 0, count;
+    for (size_t i = 0; strcmp(theirs->texts[i], "shared_image_embedding.positional_embedding") != 0; i++) {
+        weights_shape_count(theirs->shapes[i].dims, theirs->shapes[i].shape, &count);
+        element += count;
+    }
+    b->bytes[8 + (size_t)get_le64(b->bytes) + 4 * element + 3] ^= 0x40;
+    refuse_bytes(b->bytes, b->size, SAM2_ERROR_FORMAT, "positional_encoding_gaussian_matrix is there twice");
+}
+
+static void check_sam2(const char *theirs_file, const char *official_file, bool video)
+{
+    /* a few that could be mixed up without the shapes showing it */
+    static const pair pairs[] = {
         {"image_encoder.trunk.blocks.11.norm2.weight", "vision_encoder.backbone.blocks.11.layer_norm2.weight"},
         {"sam_mask_decoder.transformer.layers.1.norm3.bias", "mask_decoder.transformer.layers.1.layer_norm3.bias"},
         {"sam_mask_decoder.transformer.layers.1.cross_attn_image_to_token.out_proj.weight",
@@ -133,8 +155,10 @@ static void check(const char *theirs_file, const char *official_file, bool video
         {"obj_ptr_proj.layers.1.weight", "object_pointer_proj.layers.0.weight"},
         {"obj_ptr_proj.layers.2.weight", "object_pointer_proj.proj_out.weight"},
     };
-    for (size_t i = 0; i < (video ? 9 : 6); i++)
-        assert_true(value_of(w, pairs[i][0]) == first_value(theirs, pairs[i][1]));
+    names *theirs = read_names(theirs_file), *official = read_names(official_file);
+    assert_true(theirs->count > 300 && official->count > 300);
+    buffer b;
+    weights *w = open_theirs(theirs, official, pairs, video ? 9 : 6, &b);
     float points = first_value(theirs, "prompt_encoder.point_embed.weight");
     for (int i = 0; i < 4; i++) {
         char name[64];
@@ -142,18 +166,7 @@ static void check(const char *theirs_file, const char *official_file, bool video
         assert_true(value_of(w, name) == points + 256.0f * (float)i);
     }
     weights_close(w);
-
-    /* matrices that differ are not one */
-    size_t header = (size_t)get_le64(b.bytes);
-    names *n = theirs;
-    size_t element = 0, count;
-    for (size_t i = 0; strcmp(n->texts[i], "shared_image_embedding.positional_embedding") != 0; i++) {
-        weights_shape_count(n->shapes[i].dims, n->shapes[i].shape, &count);
-        element += count;
-    }
-    b.bytes[8 + header + 4 * element + 3] ^= 0x40;
-    expect_failure(weights_open_memory(&alloc_default, b.bytes, b.size, theirs_file, 0, &w, &error), &error,
-                   SAM2_ERROR_FORMAT, "positional_encoding_gaussian_matrix is there twice");
+    refuse_two_matrices(theirs, &b);
     buffer_free(&b);
     free(theirs);
     free(official);
@@ -162,13 +175,33 @@ static void check(const char *theirs_file, const char *official_file, bool video
 static void test_video(void **state)
 {
     (void)state;
-    check("hf_video_t.txt", "official_video_t.txt", true);
+    check_sam2("hf_video_t.txt", "official_video_t.txt", true);
 }
 
 static void test_image(void **state)
 {
     (void)state;
-    check("hf_image_t.txt", "official_image_t.txt", false);
+    check_sam2("hf_image_t.txt", "official_image_t.txt", false);
+}
+
+static void test_sam1(void **state)
+{
+    (void)state;
+    static const pair pairs[] = {
+        {"image_encoder.blocks.7.norm2.weight", "vision_encoder.layers.7.layer_norm2.weight"},
+        {"image_encoder.blocks.7.attn.rel_pos_w", "vision_encoder.layers.7.attn.rel_pos_w"},
+        {"image_encoder.neck.3.weight", "vision_encoder.neck.layer_norm2.weight"},
+        {"prompt_encoder.point_embeddings.3.weight", "prompt_encoder.point_embed.3.weight"},
+        {"mask_decoder.transformer.layers.1.norm4.bias", "mask_decoder.transformer.layers.1.layer_norm4.bias"},
+        {"mask_decoder.iou_prediction_head.layers.1.weight", "mask_decoder.iou_prediction_head.layers.0.weight"},
+    };
+    names *theirs = read_names("hf_sam1_b.txt"), *official = read_names("official_sam1_b.txt");
+    buffer b;
+    weights_close(open_theirs(theirs, official, pairs, sizeof pairs / sizeof *pairs, &b));
+    refuse_two_matrices(theirs, &b);
+    buffer_free(&b);
+    free(theirs);
+    free(official);
 }
 
 /* Names that are not theirs stay; doubtful ones give an error or stay, nothing else. */
@@ -195,14 +228,45 @@ static void test_odd(void **state)
         weights_close(w);
         buffer_free(&b);
     }
+
+    /* the rotary table is computed, and left out when it is there */
+    names n = {.count = 2, .shapes = {{.dims = 1, .shape = {1}}, {.dims = 1, .shape = {2}}}};
+    strcpy(n.texts[0], "vision_encoder.backbone.z");
+    strcpy(n.texts[1], "memory_attention.rotary_emb.cos");
+    buffer b = make_file(&n);
+    weights *w = NULL;
+    sam2_error error;
+    expect_ok(weights_open_memory(&alloc_default, b.bytes, b.size, "x", 0, &w, &error), &error);
+    assert_int_equal(weights_count(w), 1);
+    weights_close(w);
+    buffer_free(&b);
+}
+
+/* A name that is as long as can be does not fit when it becomes longer. */
+static void test_long(void **state)
+{
+    (void)state;
+    char name[WEIGHTS_MAX_NAME + 1], header[2000];
+    memset(name, 'x', sizeof name - 1);
+    memcpy(name, "prompt_encoder.", 15);
+    name[sizeof name - 1] = '\0';
+    snprintf(header, sizeof header,
+             "{\"vision_encoder.backbone.z\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+             "\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+             name);
+    buffer b = new_bytes();
+    put_number(&b, strlen(header), 8);
+    put_text(&b, header);
+    put_number(&b, 0, 8);
+    refuse_bytes(b.bytes, b.size, SAM2_ERROR_FORMAT, "the name is too long");
+    buffer_free(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_video),
-        cmocka_unit_test(test_image),
-        cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_video), cmocka_unit_test(test_image), cmocka_unit_test(test_sam1),
+        cmocka_unit_test(test_odd),   cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

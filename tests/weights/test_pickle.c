@@ -89,6 +89,9 @@ static void test_values(void **state)
     ACCEPT("}q\0h\0"
            "0.",
            DICT);
+    ACCEPT("}r\1\0\0\0j\1\0\0\0"
+           "0.",
+           DICT);
     ACCEPT("}\x94h\0"
            "0.",
            DICT);
