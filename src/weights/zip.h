@@ -24,8 +24,8 @@ typedef struct zip {
     size_t count;
 } zip;
 
-/* Reads the directory of `size` bytes that stay. Takes memory for at most 44 bytes an entry, of which each takes 76 or
- * more in the file. Errors: FORMAT (damaged, cut off, contradictions, unsafe or doubled names), UNSUPPORTED
+/* Reads the directory of `size` bytes that stay. Takes 52 bytes of memory an entry, each of which takes 76 and twice
+ * its name in the file. Errors: FORMAT (damaged, cut off, contradictions, unsafe or doubled names), UNSUPPORTED
  * (compressed, encrypted, in several parts), MEMORY. */
 sam2_status zip_open(const sam2_allocator *a, const uint8_t *bytes, size_t size, zip *out, sam2_error *error);
 void zip_close(zip *z);
