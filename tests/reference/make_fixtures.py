@@ -29,8 +29,12 @@ def case(points=(), box=None, mask=0, multimask=True):
     return dict(points=points, box=box, mask=mask, multimask=multimask)
 
 
-def usual_cases(inside, outside, box):
-    """The prompts of every fixture; `click` has to come before those that take its logits."""
+def usual_cases(inside, outside, box, mask=PREVIOUS):
+    """The prompts of every fixture; `click` has to come before those that take its logits.
+
+    Fixtures that do not store the mask prompt take made logits for it: both sides then start from the same bits, where a result of one's own would be
+    amplified once more by stand-in weights.
+    """
     return {
         "click": case([inside]),
         "click_single": case([inside], multimask=False),
@@ -39,8 +43,8 @@ def usual_cases(inside, outside, box):
         "box": case(box=box),
         "box_single": case(box=box, multimask=False),
         "box_click_single": case([outside], box=box, multimask=False),
-        "previous": case([inside, outside], mask=PREVIOUS),
-        "previous_single": case([inside], mask=PREVIOUS, multimask=False),
+        "previous": case([inside, outside], mask=mask),
+        "previous_single": case([inside], mask=mask, multimask=False),
     }
 
 
@@ -73,7 +77,7 @@ SMALL = {
         | {"replaced": case([(150, 95, 0), (10, 10, 0)], multimask=False)},
     ),
 }
-LARGE = dict(picture=(900, 600), cases=usual_cases((300, 220, 1), (640.25, 410.5, 0), (120, 90, 620.5, 480)))
+LARGE = dict(picture=(900, 600), cases=usual_cases((300, 220, 1), (640.25, 410.5, 0), (120, 90, 620.5, 480), mask=MADE))
 # A click on the ring gives logits beyond the clamp, so that `previous` needs it.
 TRAINED = dict(
     picture=(640, 480),
