@@ -190,7 +190,7 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
     machine_peak_reset();
     for (int run = -1; run < b->runs; run++) { /* the first warms files and clocks up, and is not counted */
         if (round_of(b, path, &options, run, &info, &error))
-            return report_library(&error, FROM_MODEL_FILE);
+            return report_model(&error, path);
         if (run < 0)
             machine_peak_reset();
     }

@@ -48,5 +48,5 @@ int run_convert(int count, char **arguments)
         return EXIT_DONE;
     if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && !strstr(error.text, path))
         return report_library(&error, FROM_OUTPUT);
-    return report_library(&error, FROM_MODEL_FILE);
+    return report_model(&error, path);
 }

@@ -8,6 +8,7 @@ void common_rows_make(common_options *c, unsigned which, option out[COMMON_ROWS]
         ROW_TEXT('m', "model", &c->model, "MODEL",
                  "a checkpoint (.pt, .safetensors, .sam2), or micro, the small\n"
                  "model that comes with the program (default)"),
+        ROW_FLAG(0, "verify", &c->verify, "check the checkpoint's checksums first, which reads it whole"),
         ROW_CHOICE(0, "precision", &c->precision, PRECISION_WORDS, "arithmetic: auto (default), f32, bf16, int8"),
         ROW_INT(0, "threads", &c->threads, 1, 256, "threads (default: the processors usable here)"),
         ROW_TEXT(0, "isa", &c->isa, "NAME", "the highest instruction set to use: ref, avx2, avx512"),
@@ -16,8 +17,8 @@ void common_rows_make(common_options *c, unsigned which, option out[COMMON_ROWS]
         ROW_FLAG('q', "quiet", &c->quiet, "no remarks, no summary"),
         ROW_FLAG('v', "verbose", &c->verbose, "the time of each stage on stderr"),
         ROW_FLAG('h', "help", &c->help, "this text")};
-    static const unsigned group[] = {COMMON_MODEL,   COMMON_COMPUTE, COMMON_COMPUTE, COMMON_MACHINE,
-                                     COMMON_MACHINE, COMMON_TALK,    COMMON_TALK,    COMMON_TALK};
+    static const unsigned group[] = {COMMON_MODEL,   COMMON_MODEL, COMMON_COMPUTE, COMMON_COMPUTE, COMMON_MACHINE,
+                                     COMMON_MACHINE, COMMON_TALK,  COMMON_TALK,    COMMON_TALK};
     int count = 0;
     c->model = "micro";
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

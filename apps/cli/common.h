@@ -22,13 +22,13 @@ typedef struct common_options {
     int precision;     /* a sam2_precision */
     int threads, size;
     const char *isa;
-    int quiet, verbose, help;
+    int verify, quiet, verbose, help;
 } common_options;
 
 /* Rows for the option tables; `out` holds so many with the end. */
-#define COMMON_ROWS 9
+#define COMMON_ROWS 10
 typedef enum common_rows {
-    COMMON_MODEL = 1,   /* --model */
+    COMMON_MODEL = 1,   /* --model --verify */
     COMMON_COMPUTE = 2, /* --precision --threads */
     COMMON_MACHINE = 4, /* --isa --size */
     COMMON_TALK = 8,    /* -q -v --help */
@@ -56,6 +56,9 @@ const char *precision_name(sam2_precision precision);
 /* The file of a model: "micro" is looked for, anything else is a file name. 0 or an exit status. */
 int model_path(const char *name, char *path, size_t size);
 int model_open(const common_options *common, sam2_model **model, sam2_model_info *info);
+/* Reports what kept the checkpoint `path` from being opened or converted. What the library cannot do is the file's
+ * fault where the text begins with its name, else that of an option, such as --precision or --isa. */
+int report_model(const sam2_error *error, const char *path);
 /* One line that says what the micro model is, when it is asked about somebody's own picture. */
 void model_remark(const common_options *common);
 

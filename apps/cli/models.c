@@ -86,6 +86,13 @@ int model_path(const char *name, char *path, size_t size)
     return EXIT_DONE;
 }
 
+int report_model(const sam2_error *error, const char *path)
+{
+    if (error->code == SAM2_ERROR_UNSUPPORTED && strncmp(error->text, path, strlen(path)) != 0)
+        return report(EXIT_USE, "%s", error->text);
+    return report_library(error, FROM_MODEL_FILE);
+}
+
 int model_open(const common_options *common, sam2_model **model, sam2_model_info *info)
 {
     sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
@@ -100,8 +107,9 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
     options.threads = common->threads;
     options.image_size = common->size;
     options.isa = common->isa;
+    options.verify = common->verify;
     if (sam2_model_open(path, &options, model, &error))
-        return report_library(&error, FROM_MODEL_FILE);
+        return report_model(&error, path);
     if (sam2_model_get_info(*model, info, &error)) {
         sam2_model_close(*model);
         *model = NULL;

@@ -64,6 +64,37 @@ static void convert(void **state)
     remove("sam2.1_l");
 }
 
+/* A byte changed among the weights opens as it is, and is found where checksums are asked for; options that cannot be
+ * had are wrong use. */
+static void damage_is_found_on_request(void **state)
+{
+    (void)state;
+    run_expect(0, "synth sam2.1_t whole.pt");
+    run_expect(0, "info -m whole.pt --verify");
+    FILE *f = fopen("whole.pt", "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 90000000, SEEK_SET), 0);
+    int byte = fgetc(f);
+    assert_int_equal(fseek(f, 90000000, SEEK_SET), 0);
+    fputc(byte ^ 1, f);
+    assert_int_equal(fclose(f), 0);
+    run_expect(0, "info -m whole.pt");
+    const run_result *r = run_expect(3, "info -m whole.pt --verify");
+    assert_non_null(strstr(r->err, "whole.pt: CRC mismatch in archive/data/"));
+    r = run_expect(3, "segment -m whole.pt --verify -i scene.png -p 150,140 -o never.png");
+    assert_non_null(strstr(r->err, "CRC mismatch"));
+    assert_false(file_exists("never.png"));
+    remove("whole.pt");
+    r = run_expect(1, "info micro --precision bf16");
+    assert_non_null(strstr(r->err, "precision bf16 is not in this version"));
+    run_expect(1, "convert micro x.sam2 --precision int8");
+    assert_false(file_exists("x.sam2"));
+#if defined(__x86_64__)
+    r = run_expect(1, "info micro --isa neon");
+    assert_non_null(strstr(r->err, "instruction set 'neon'"));
+#endif
+}
+
 static void synth(void **state)
 {
     json_t *json;
@@ -134,7 +165,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(info), cmocka_unit_test(convert), cmocka_unit_test(synth),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(info), cmocka_unit_test(convert),
+                                       cmocka_unit_test(damage_is_found_on_request), cmocka_unit_test(synth),
                                        cmocka_unit_test(bench)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
