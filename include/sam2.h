@@ -262,7 +262,8 @@ SAM2_API sam2_status sam2_result_create(const sam2_model *model, sam2_result **r
 /* NULL is allowed. Since 0.1. */
 SAM2_API void sam2_result_destroy(sam2_result *result);
 
-/* Answers `prompt_count` prompts (1 to 65536 objects) on one picture (SAM2ImagePredictor.predict). Each object's masks
+/* Answers `prompt_count` prompts (1 to 65536 objects) on one picture (SAM2ImagePredictor.predict); they lie
+ * prompts[0].struct_size bytes apart. Each object's masks
  * have the same bits as if it had been asked alone. `options` may be NULL. On failure the result is empty.
  * Errors: ARGUMENT (names the object and what is wrong: a coordinate that is not finite, a label other than 0 and 1, a
  * box without area or outside the picture), MISMATCH (features of another model, a mask of another size), MEMORY. Since
