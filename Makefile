@@ -16,10 +16,12 @@ setup:
 demo: build
 	@tools/demo.sh $(BUILD)
 
-test: setup
+test:
+	@tools/setup.sh test
 	@tools/test.sh all
 
-test-fast: setup
+test-fast:
+	@tools/setup.sh test
 	@tools/test.sh release
 
 format:

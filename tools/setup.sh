@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that what the build and the tests need is there: on Debian and its relatives missing packages are installed with apt-get where that is
-# allowed, elsewhere they are named. Says nothing when nothing is missing.
+# allowed, elsewhere they are named. Says nothing when nothing is missing. `setup.sh test` adds what only the tests need.
 set -eu
 
 # package, and a question that is answered with yes once it is installed
@@ -18,6 +18,10 @@ libwebp-dev     pkg-config --exists libwebp
 libtiff-dev     pkg-config --exists libtiff-4
 libexif-dev     pkg-config --exists libexif
 libcmocka-dev   pkg-config --exists cmocka
+"
+[ "${1:-}" != test ] || needs="$needs
+clang           command -v clang
+g++             command -v g++
 "
 
 missing=$(echo "$needs" | while read -r package question; do
