@@ -170,6 +170,29 @@ typedef void (*sam2_observer)(void *user, const char *name, const float *data, c
 SAM2_API sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer observer, void *user,
                                                sam2_error *error);
 
+/* One line of a profile: a stage of the network, or an operation within it. The strings are constants. */
+typedef struct sam2_profile_entry {
+    const char *stage;     /* "preprocess", "trunk stage 2", "mask decoder" ... */
+    const char *operation; /* "linear", "softmax" ...; NULL: the stage as a whole */
+    uint64_t calls;        /* of a stage: its parts that were run */
+    double ms;             /* a stage's wall-clock time; an operation's time summed over the threads */
+    double flop;           /* floating-point operations of its matrix products, a multiply-add being two */
+} sam2_profile_entry;
+
+/* Later versions may append members to the entry. */
+typedef void (*sam2_profile_visitor)(void *user, const sam2_profile_entry *entry);
+
+/* With `on` 1 starts an empty profile of the following encode and predict calls on the context, with 0 ends it.
+ * Profiled calls give the same results a little later; others are not slowed down. The names are for people: they
+ * change with the code. Errors: ARGUMENT, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_context_set_profiling(sam2_context *context, int on, sam2_error *error);
+
+/* Shows the profile so far: each stage in the order of the network, followed by its operations. What a stage's
+ * operations leave of its time on all threads is other work and waiting. Errors: ARGUMENT (profiling is not on). Since
+ * 0.1. */
+SAM2_API sam2_status sam2_context_read_profile(const sam2_context *context, sam2_profile_visitor visit, void *user,
+                                               sam2_error *error);
+
 /* ---- features ---- */
 
 typedef struct sam2_features sam2_features;

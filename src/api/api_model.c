@@ -200,6 +200,7 @@ void sam2_context_destroy(sam2_context *context)
     if (!context)
         return;
     const sam2_allocator *a = &context->model->m->allocator;
+    profile_destroy(context->profile);
     arena whole = {.base = context->block, .capacity = context->block_bytes};
     arena_open(&whole); /* the allocator may write what red zones covered */
     alloc_release(a, context->block, context->block_bytes);
@@ -211,6 +212,41 @@ sam2_status sam2_context_set_observer(sam2_context *context, sam2_observer obser
     CHECK_POINTER(context);
     context->observe = observer;
     context->user = user;
+    return SAM2_OK;
+}
+
+sam2_status sam2_context_set_profiling(sam2_context *context, int on, sam2_error *error)
+{
+    CHECK_POINTER(context);
+    return predict_profile(context, on != 0, error);
+}
+
+sam2_status sam2_context_read_profile(const sam2_context *context, sam2_profile_visitor visit, void *user,
+                                      sam2_error *error)
+{
+    CHECK_POINTER(context);
+    CHECK_POINTER(visit);
+    const profile *p = context->profile;
+    if (!p)
+        return error_set(error, SAM2_ERROR_ARGUMENT, "the context has no profile; ask for one before the calls");
+    double tick_ms = profile_tick_ms(p);
+    for (int stage = 0; stage < PROFILE_STAGES; stage++) {
+        if (!p->stages[stage].calls)
+            continue;
+        sam2_profile_entry whole = {profile_stage_name((profile_stage)stage), NULL, p->stages[stage].calls,
+                                    (double)p->stages[stage].ticks * tick_ms, 0.0};
+        sam2_profile_entry parts[PROFILE_OPERATIONS];
+        for (int operation = 0; operation < PROFILE_OPERATIONS; operation++) {
+            profile_cell sum = profile_sum(p, (profile_stage)stage, (profile_operation)operation);
+            parts[operation] = (sam2_profile_entry){whole.stage, profile_operation_name((profile_operation)operation),
+                                                    sum.calls, (double)sum.ticks * tick_ms, (double)sum.flop};
+            whole.flop += parts[operation].flop;
+        }
+        visit(user, &whole);
+        for (int operation = 0; operation < PROFILE_OPERATIONS; operation++)
+            if (parts[operation].calls)
+                visit(user, &parts[operation]);
+    }
     return SAM2_OK;
 }
 

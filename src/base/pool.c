@@ -2,6 +2,8 @@
 
 #include "base/pool.h"
 
+#include "base/profile.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -38,6 +40,7 @@ struct pool {
     pool_task task;
     void *context;
     size_t count;
+    profile *profile;       /* what the caller counts for, or NULL */
     atomic_size_t next;     /* the next item to take */
     atomic_int busy;        /* workers that have not finished the job */
     atomic_uint generation; /* raised once a job */
@@ -74,6 +77,7 @@ static void *worker_main(void *argument)
         seen++;
         if (atomic_load_explicit(&p->stop, memory_order_relaxed))
             return NULL;
+        profile_attach(p->profile, w->index);
         take_items(p, w->index);
         if (atomic_fetch_sub_explicit(&p->busy, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&p->lock);
@@ -158,6 +162,7 @@ void pool_run(pool *p, pool_task task, void *context, size_t count)
     p->task = task;
     p->context = context;
     p->count = count;
+    p->profile = profile_here();
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
     atomic_store_explicit(&p->busy, p->started, memory_order_relaxed);
     raise_generation(p);

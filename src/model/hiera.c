@@ -202,16 +202,19 @@ void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_
     fill(fill_context, ex, input);
     if (watched)
         watch_input(w, m, input);
+    exec_stage(ex, PROFILE_PATCH);
     patch_embed(m, ex, input, maps[0]);
     arena_reset(ex->arena, after_maps);
     int stage = 0;
     for (int i = 0; i < m->config.block_count; i++) {
         const config_block *c = &m->config.blocks[i];
         float *x = maps[(c->pool ? stage - 1 : stage) % 2], *y = maps[stage % 2];
+        exec_stage(ex, PROFILE_TRUNK0 + stage);
         run_block(m, ex, i, side, x, y);
         if (c->pool)
             side /= 2;
         if (c->stage_end) {
+            exec_stage(ex, PROFILE_NECK);
             run_neck(m, ex, stage, side, y, out);
             if (watched) {
                 char name[24];

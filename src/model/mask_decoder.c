@@ -156,6 +156,7 @@ void decode_masks(const model *m, const exec *ex, const pyramid *features, const
 {
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16),
            count = OUTPUT_TOKENS + sparse_count, mark = arena_mark(ex->arena);
+    exec_stage(ex, PROFILE_DECODER);
     float *tokens = arena_floats(ex->arena, count * dim);
     streams s = {.count = count, .pixels = pixels, .tokens = tokens};
     s.q = arena_floats(ex->arena, count * dim);
@@ -181,7 +182,9 @@ void decode_masks(const model *m, const exec *ex, const pyramid *features, const
     op_layernorm(ex, &m->final_norm, count, dim, s.q, ACT_NONE, s.q);
     for (size_t i = 0; i < MASKS; i++)
         run_mlp3(ex, &m->hyper[i], token(s.q, ex, 2 + i, dim), token(hyper, ex, i, dim / 8));
+    exec_stage(ex, PROFILE_UPSCALE);
     upscale(m, ex, features, s.image, hyper, out->masks);
+    exec_stage(ex, PROFILE_DECODER);
     run_mlp3(ex, &m->iou, token(s.q, ex, 1, dim), out->iou);
     run_mlp3(ex, &m->object, token(s.q, ex, 0, dim), &out->object_score);
     if (!exec_dry(ex))

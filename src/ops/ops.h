@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/pool.h"
+#include "base/profile.h"
 #include "kernels/kernels.h"
 
 #include <stdbool.h>
@@ -17,11 +18,19 @@ typedef struct exec {
     const kernels *k;
     pool *pool;
     arena *arena;
+    profile *profile; /* NULL unless somebody asked for one */
 } exec;
 
 static inline bool exec_dry(const exec *ex)
 {
     return ex->arena->base == NULL;
+}
+
+/* What follows belongs to this stage. */
+static inline void exec_stage(const exec *ex, profile_stage stage)
+{
+    if (ex->profile)
+        profile_switch(ex->profile, stage);
 }
 
 /* y = x Wt + bias: weights packed for the table's gemm_f32. */

@@ -1,13 +1,43 @@
 /* The image predictor (sam2.sam2_image_predictor.SAM2ImagePredictor). */
 #include "predict/predictor.h"
 
+#include "kernels/timed.h"
 #include "predict/preprocess.h"
 
 #include <string.h>
 
 static exec exec_on(const model *m, arena *a)
 {
-    return (exec){&m->kernels, m->pool, a};
+    return (exec){&m->kernels, m->pool, a, NULL};
+}
+
+/* On a context's memory, with its profile if it has one. */
+static exec exec_of(const sam2_context *c, arena *a)
+{
+    exec ex = exec_on(c->model->m, a);
+    if (c->profile) {
+        ex.k = &c->timed;
+        ex.profile = c->profile;
+    }
+    return ex;
+}
+
+sam2_status predict_profile(sam2_context *c, bool on, sam2_error *error)
+{
+    const model *m = c->model->m;
+    if (on && c->profile)
+        profile_clear(c->profile);
+    else if (on) {
+        TRY(profile_create(&m->allocator, pool_threads(m->pool), &c->profile, error));
+        c->profile->plain = &m->kernels;
+        c->profile->weights = m->block;
+        c->profile->weight_bytes = m->block_bytes;
+        kernels_time(&m->kernels, &c->timed);
+    } else {
+        profile_destroy(c->profile);
+        c->profile = NULL;
+    }
+    return SAM2_OK;
 }
 
 typedef struct predict_buffers {
@@ -92,9 +122,11 @@ sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_featur
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};
-    exec ex = exec_on(m, &a);
+    exec ex = exec_of(c, &a);
     watcher w = watcher_of(c);
+    profile_enter(ex.profile, PROFILE_PREPROCESS);
     encode_image(m, &ex, preprocess, &(preprocess_job){m, image}, &features->pyramid, &w);
+    profile_leave(ex.profile);
     if (w.observe)
         watch_features(&w, m, &ex, features);
     arena_reset(&a, 0);
@@ -210,8 +242,9 @@ sam2_status predict_object(sam2_context *c, const sam2_features *features, const
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};
-    exec ex = exec_on(m, &a);
+    exec ex = exec_of(c, &a);
     watcher w = watcher_of(c);
+    profile_enter(ex.profile, PROFILE_PROMPT);
     bool with_mask = prompt->low_res_logits || prompt->mask;
     predict_buffers b = take_buffers(m, &a, (size_t)prompt->point_count, with_mask);
     size_t points = place_points(m, features, prompt, b.points), tokens = prompt_tokens(points);
@@ -224,7 +257,9 @@ sam2_status predict_object(sam2_context *c, const sam2_features *features, const
         watch_prompt(&w, m, &ex, b.sparse, tokens, b.dense);
     decoded out = {.masks = b.masks};
     decode_masks(m, &ex, &features->pyramid, b.sparse, tokens, b.dense, &out);
+    exec_stage(&ex, PROFILE_RESULT);
     keep_masks(&out, options, result, object);
+    profile_leave(ex.profile);
     if (w.observe)
         watch_masks(&w, result, object);
     arena_reset(&a, 0);

@@ -19,6 +19,8 @@ struct sam2_context {
     size_t block_bytes;
     sam2_observer observe;
     void *user;
+    profile *profile; /* NULL unless somebody asked for one */
+    kernels timed;    /* the kernels to use with it */
 };
 
 struct sam2_features {
@@ -52,6 +54,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
                             sam2_error *error);
 
 sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
+
+/* Starts a new profile of the context's calls, or stops having one. */
+sam2_status predict_profile(sam2_context *context, bool on, sam2_error *error);
 
 /* One object's masks into `result`, which has room. */
 sam2_status predict_object(sam2_context *context, const sam2_features *features, const sam2_prompt *prompt,

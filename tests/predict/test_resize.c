@@ -32,7 +32,7 @@ static float *preprocessed(const model *m, const sam2_image *image)
 {
     size_t floats = model_input_side(m) * model_input_side(m) * 3;
     arena measure = {0};
-    exec ex = {&m->kernels, m->pool, &measure};
+    exec ex = {&m->kernels, m->pool, &measure, NULL};
     preprocess_job job = {m, image};
     preprocess(&job, &ex, NULL);
     arena real = {.base = aligned_alloc(64, measure.peak), .capacity = measure.peak};

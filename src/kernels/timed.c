@@ -1,0 +1,66 @@
+/* A second table whose kernels time the ones they stand for: the operators call either without knowing. */
+#include "kernels/timed.h"
+
+/* True for an operand that is part of the model: a linear layer's, where that of attention is an activation. */
+static bool is_weight(const void *b)
+{
+    const profile *p = profile_here();
+    uintptr_t first = (uintptr_t)p->weights, at = (uintptr_t)b;
+    return at >= first && at - first < p->weight_bytes;
+}
+
+static profile_operation product(const void *b, activation act)
+{
+    if (!is_weight(b))
+        return PROFILE_ATTENTION;
+    return act == ACT_GELU ? PROFILE_GELU : PROFILE_LINEAR;
+}
+
+#define TIMED(op, operation, flop, parameters, arguments)                                                              \
+    static void timed_##op parameters                                                                                  \
+    {                                                                                                                  \
+        uint64_t start = profile_ticks();                                                                              \
+        profile_here()->plain->op arguments;                                                                           \
+        profile_add(operation, start, flop);                                                                           \
+    }
+
+TIMED(gemm_f32, product(a->b, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_f32_args *a), (a))
+TIMED(pack_nk_f32, PROFILE_PACK, 0, (size_t n, size_t k, const float *b, size_t ldb, float *out), (n, k, b, ldb, out))
+TIMED(pack_kn_f32, PROFILE_PACK, 0, (size_t k, size_t n, const float *b, size_t ldb, float *out), (k, n, b, ldb, out))
+TIMED(layernorm_f32, PROFILE_NORM, 0,
+      (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
+       activation act, float *y, size_t ldy),
+      (rows, c, x, ldx, gamma, beta, eps, act, y, ldy))
+TIMED(softmax_step_f32, PROFILE_SOFTMAX, 0,
+      (size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale),
+      (rows, n, s, lds, max_, sum, scale))
+TIMED(divide_rows_f32, PROFILE_SOFTMAX, 0,
+      (size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy),
+      (rows, n, x, ldx, divisor, y, ldy))
+TIMED(activate_f32, PROFILE_ACTIVATION, 0, (size_t n, activation act, const float *x, float *y), (n, act, x, y))
+TIMED(weigh_rows_f32, PROFILE_RESIZE, 0,
+      (size_t n, size_t taps, const float *const *row, const float *weight, float *out), (n, taps, row, weight, out))
+TIMED(resample_row_u8, PROFILE_RESIZE, 0,
+      (size_t n, size_t taps, const uint32_t *first, const uint32_t *count, const float *weight, const uint8_t *pixels,
+       int channels, float *out),
+      (n, taps, first, count, weight, pixels, channels, out))
+TIMED(bilinear_row_f32, PROFILE_RESIZE, 0,
+      (size_t n, const float *top, const float *bottom, const uint32_t *left, const uint32_t *right, const float *t,
+       float v, float *out),
+      (n, top, bottom, left, right, t, v, out))
+TIMED(threshold_f32, PROFILE_RESIZE, 0, (size_t n, const float *x, uint8_t inside, uint8_t *out), (n, x, inside, out))
+TIMED(blend_threshold_f32, PROFILE_RESIZE, 0,
+      (size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out), (n, x, y, v, inside, out))
+TIMED(bf16_to_f32, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, float *y), (n, x, y))
+TIMED(f16_to_f32, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, float *y), (n, x, y))
+TIMED(f32_to_bf16, PROFILE_CONVERT, 0, (size_t n, const float *x, uint16_t *y), (n, x, y))
+
+void kernels_time(const kernels *plain, kernels *timed)
+{
+    *timed = *plain;
+#define OP(op) timed->op = timed_##op;
+#define BLOCK_NAME(name)
+#define KERNEL(op, isa_)
+#define BLOCK(name, isa_, value)
+#include "kernels/registry.inc"
+}
