@@ -47,7 +47,8 @@ static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error
         return SAM2_OK;
     if (!cpu_isa_from_name(name, out))
         return error_set(error, SAM2_ERROR_ARGUMENT,
-                         "no instruction set is called '%s'; the names are ref, avx2, avx512, avx512bf16, neon", name);
+                         "no instruction set is called '%s'; the names are ref, avx2, avx512, avx512bf16, amx, neon",
+                         name);
     if (!cpu_has(*out))
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "this processor cannot run instruction set '%s'", name);
     return SAM2_OK;

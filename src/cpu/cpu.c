@@ -4,9 +4,10 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static const char *const names[CPU_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512bf16", "neon"};
+static const char *const names[CPU_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512bf16", "amx", "neon"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -16,6 +17,13 @@ static unsigned long long xgetbv0(void)
     unsigned low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (unsigned long long)high << 32 | low;
+}
+
+/* Linux gives a process the 8 KiB of tile registers only when it asks. Old kernels do not know the call. */
+static bool may_use_tiles(void)
+{
+    const int request_permission = 0x1023, tile_data = 18;
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
 bool cpu_has(cpu_isa isa)
@@ -43,7 +51,13 @@ bool cpu_has(cpu_isa isa)
         return false;
     if (isa == CPU_AVX512)
         return true;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5);
+    const unsigned amx = 1u << 22 | 1u << 24; /* BF16, TILE */
+    const bool tiles = (d & amx) == amx;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1u << 5))
+        return false;
+    if (isa == CPU_AVX512BF16)
+        return true;
+    return tiles && (state >> 17 & 3) == 3 && may_use_tiles(); /* XTILECFG, XTILEDATA */
 }
 
 void cpu_brand(char *out)

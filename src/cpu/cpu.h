@@ -10,15 +10,17 @@ typedef enum cpu_isa {
     CPU_REF = 0,    /* plain C; what the compiler emits for the base architecture */
     CPU_AVX2 = 1,   /* AVX2, FMA, F16C, BMI2 */
     CPU_AVX512 = 2, /* AVX-512 F, BW, DQ, VL, CD on top of AVX2 */
-    CPU_AVX512BF16 = 3,
-    CPU_NEON = 4, /* Armv8-A; no kernels yet */
+    CPU_AVX512BF16 = 3, /* AVX512-BF16: dot products of pairs */
+    CPU_AMX = 4,        /* AMX tiles of bfloat16 on top of AVX512-BF16 */
+    CPU_NEON = 5,       /* Armv8-A; no kernels yet */
     CPU_ISA_COUNT
 } cpu_isa;
 
-/* True when level `isa` can run on this machine. */
+/* True when level `isa` can run on this machine. Asking for AMX asks the kernel for the process's leave to use the tile
+ * registers, once. */
 bool cpu_has(cpu_isa isa);
 
-/* "ref", "avx2", "avx512", "avx512bf16", "neon". */
+/* "ref", "avx2", "avx512", "avx512bf16", "amx", "neon". */
 const char *cpu_isa_name(cpu_isa isa);
 
 /* The level with this name; false when there is none. */

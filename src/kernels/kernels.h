@@ -50,6 +50,57 @@ typedef struct gemm_f32_args {
 } gemm_f32_args;
 typedef void gemm_f32_fn(const gemm_f32_args *args);
 
+/* The same product of bfloat16 operands with float32 sums: A is [m, k] rows; B is packed in panels of GEMM_BF16_NR
+ * columns, in pairs along k: [ceil(n / NR)][K / 2][NR][2] with K = k rounded up to a multiple of GEMM_BF16_K, filled up
+ * with zeros (pack_nk_bf16, pack_kn_bf16; one layout for all levels). How an element's products are added depends on k
+ * alone (and on the level: the instructions at hand add two or 32 at a time). Then
+ *
+ *     v = sum
+ *     v += add_scale[i] * add[i, j]    if add (fused with the first where the instruction set has it)
+ *     v *= row_scale[i]                if row_scale
+ *     v += bias[j]
+ *     v = act(v)                       GELU within 1e-4 max(1, |v|), which bfloat16 results do not see
+ *     v += residual[r, j]
+ *
+ * with r = c_rows ? c_rows[i] : i, and v goes to C[r, j] as float32 or, rounded to nearest, to c_bf16[r, j]: one of the
+ * two is given. add and residual may be C itself. Subnormal numbers may count as 0. Nothing beyond the operands is
+ * read, nothing beyond the result written. */
+#define GEMM_BF16_NR ((size_t)32)
+#define GEMM_BF16_K ((size_t)32)
+typedef struct gemm_bf16_args {
+    size_t m, n, k;
+    const uint16_t *a;
+    size_t lda; /* elements from row to row of A */
+    const uint16_t *b;
+    size_t b_stride; /* elements from panel to panel; K * NR unless a part of a longer k, cut at a multiple of
+                        GEMM_BF16_K, is used */
+    float *c;
+    uint16_t *c_bf16;
+    size_t ldc;             /* elements from row to row of C */
+    const uint32_t *c_rows; /* [m] rows of C and residual, or NULL */
+    const float *add;       /* or NULL */
+    size_t ldadd;
+    const float *add_scale; /* [m], or NULL for 1 */
+    const float *row_scale; /* [m], or NULL for 1 */
+    const float *bias;      /* [n], or NULL */
+    activation act;
+    const float *residual; /* or NULL */
+    size_t ldr;
+} gemm_bf16_args;
+typedef void gemm_bf16_fn(const gemm_bf16_args *args);
+
+/* Elements of n packed columns of length k. */
+static inline size_t gemm_bf16_packed(size_t n, size_t k)
+{
+    return (n + GEMM_BF16_NR - 1) / GEMM_BF16_NR * GEMM_BF16_NR * ((k + GEMM_BF16_K - 1) / GEMM_BF16_K * GEMM_BF16_K);
+}
+
+/* Packs for gemm_bf16: column j of B is the row b[j * ldb ...], of length k. */
+typedef void pack_nk_bf16_fn(size_t n, size_t k, const uint16_t *b, size_t ldb, uint16_t *out);
+
+/* The same from B given by rows: row i of B is b[i * ldb ...]. */
+typedef void pack_kn_bf16_fn(size_t k, size_t n, const uint16_t *b, size_t ldb, uint16_t *out);
+
 /* Packs n columns of length k for gemm_f32: column j of B is the row b[j * ldb ...] (a weight matrix [n, k], or keys
  * [tokens, head dim]). out is [ceil(n / nr)][k][nr] with zeros in the columns from n on; the panel width is the table's
  * gemm_f32_nr. */
@@ -63,6 +114,10 @@ typedef void pack_kn_f32_fn(size_t k, size_t n, const float *b, size_t ldb, floa
 typedef void layernorm_f32_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
                               float eps, activation act, float *y, size_t ldy);
 
+/* layernorm_f32 without an activation, its result rounded to bfloat16. */
+typedef void layernorm_bf16_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
+                               float eps, uint16_t *y, size_t ldy);
+
 /* One step of a running softmax over a row's scores s [rows, n] (lds floats apart), for n >= 1:
  *
  *     new = max(max_[i], max(s[i]))
@@ -74,6 +129,18 @@ typedef void layernorm_f32_fn(size_t rows, size_t c, const float *x, size_t ldx,
  * Start with max_ = -infinity and sum = 0. Scores are finite. exp is within 2 ULP; below 2^-126 it may be 0. Fastest
  * when lds is a multiple of 16: else a row's last vector and the next row's first overlap in memory. */
 typedef void softmax_step_f32_fn(size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale);
+
+/* The same of factor * s, factor > 0, with the exponentials going to p [rows, n] (ldp elements apart) as bfloat16:
+ *
+ *     new = max(max_[i], factor * max(s[i]))
+ *     scale[i] = exp(max_[i] - new)
+ *     p[i, j] = exp(factor * s[i, j] - new), rounded to nearest
+ *     sum[i] = sum[i] * scale[i] + the sum of the exponentials before they are rounded
+ *     max_[i] = new
+ *
+ * exp is within 1e-4, below 2^-126 it may be 0; s is left as it is. */
+typedef void softmax_step_bf16_fn(size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p,
+                                  size_t ldp, float *max_, float *sum, float *scale);
 
 /* y[i, j] = x[i, j] / divisor[i]. */
 typedef void divide_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,

@@ -25,12 +25,25 @@ static profile_operation product(const void *b, activation act)
     }
 
 TIMED(gemm_f32, product(a->b, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_f32_args *a), (a))
+TIMED(gemm_bf16, product(a->b, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_bf16_args *a), (a))
+TIMED(pack_nk_bf16, PROFILE_PACK, 0, (size_t n, size_t k, const uint16_t *b, size_t ldb, uint16_t *out),
+      (n, k, b, ldb, out))
+TIMED(pack_kn_bf16, PROFILE_PACK, 0, (size_t k, size_t n, const uint16_t *b, size_t ldb, uint16_t *out),
+      (k, n, b, ldb, out))
 TIMED(pack_nk_f32, PROFILE_PACK, 0, (size_t n, size_t k, const float *b, size_t ldb, float *out), (n, k, b, ldb, out))
 TIMED(pack_kn_f32, PROFILE_PACK, 0, (size_t k, size_t n, const float *b, size_t ldb, float *out), (k, n, b, ldb, out))
 TIMED(layernorm_f32, PROFILE_NORM, 0,
       (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
        activation act, float *y, size_t ldy),
       (rows, c, x, ldx, gamma, beta, eps, act, y, ldy))
+TIMED(layernorm_bf16, PROFILE_NORM, 0,
+      (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, uint16_t *y,
+       size_t ldy),
+      (rows, c, x, ldx, gamma, beta, eps, y, ldy))
+TIMED(softmax_step_bf16, PROFILE_SOFTMAX, 0,
+      (size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p, size_t ldp, float *max_,
+       float *sum, float *scale),
+      (rows, n, s, lds, factor, p, ldp, max_, sum, scale))
 TIMED(softmax_step_f32, PROFILE_SOFTMAX, 0,
       (size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale),
       (rows, n, s, lds, max_, sum, scale))

@@ -98,7 +98,7 @@ void bench(const check *t, const char *shape, double work, const char *unit, voi
            rate[RUNS - 1]);
     if (flops && t->isa != CPU_REF) {
         qsort(share, RUNS, sizeof *share, compare);
-        printf(", %.0f %% of the peak", 100.0 * share[RUNS / 2]);
+        printf(", %.0f %% of the float32 peak", 100.0 * share[RUNS / 2]);
     }
     printf("\n");
     fflush(stdout);

@@ -22,6 +22,7 @@ enum {
     ISA_avx2 = CPU_AVX2,
     ISA_avx512 = CPU_AVX512,
     ISA_avx512bf16 = CPU_AVX512BF16,
+    ISA_amx = CPU_AMX,
     ISA_neon = CPU_NEON
 };
 

@@ -1,5 +1,5 @@
 /* Storage types. */
-#include "kernels/kernels.h"
+#include "kernels/ref/bf16.h"
 
 #include <string.h>
 
@@ -13,7 +13,7 @@ static float from_bits(uint32_t bits)
 void k_bf16_to_f32_ref(size_t n, const uint16_t *x, float *y)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = from_bits((uint32_t)x[i] << 16);
+        y[i] = ref_bf16(x[i]);
 }
 
 void k_f16_to_f32_ref(size_t n, const uint16_t *x, float *y)
@@ -33,12 +33,6 @@ void k_f16_to_f32_ref(size_t n, const uint16_t *x, float *y)
 
 void k_f32_to_bf16_ref(size_t n, const float *x, uint16_t *y)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
-            y[i] = (uint16_t)(bits >> 16 | 0x40); /* NaN: quiet, so that cutting its fraction leaves a NaN */
-        else
-            y[i] = (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = ref_to_bf16(x[i]);
 }

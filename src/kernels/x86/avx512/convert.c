@@ -27,13 +27,6 @@ void k_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
 {
     for (size_t j = 0; j < n; j += 16) {
         const __mmask16 mask = lanes(n - j);
-        __m512 v = _mm512_maskz_loadu_ps(mask, x + j);
-        __m512i bits = _mm512_castps_si512(v), high = _mm512_srli_epi32(bits, 16);
-        __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
-        __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
-        __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
-        __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        __m512i result = _mm512_mask_mov_epi32(_mm512_srli_epi32(rounded, 16), nan, quiet);
-        _mm256_mask_storeu_epi16(y + j, mask, _mm512_cvtepi32_epi16(result));
+        _mm256_mask_storeu_epi16(y + j, mask, to_bf16(_mm512_maskz_loadu_ps(mask, x + j)));
     }
 }

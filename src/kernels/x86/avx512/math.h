@@ -77,6 +77,53 @@ static inline __m512 gelu_f32(__m512 x)
     return _mm512_fnmadd_ps(a, _mm512_scalef_ps(p, n), _mm512_max_ps(_mm512_setzero_ps(), x));
 }
 
+/* To bfloat16, to nearest, ties to even; NaN becomes a quiet one. */
+static inline __m256i to_bf16(__m512 x)
+{
+    __m512i bits = _mm512_castps_si512(x), high = _mm512_srli_epi32(bits, 16);
+    __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+    __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(rounded, 16), nan, quiet));
+}
+
+/* The same by the processor's own instruction where the file is compiled for it: subnormal numbers become 0. */
+static inline __m256i to_bf16_fast(__m512 x)
+{
+#if defined(__AVX512BF16__)
+    return (__m256i)_mm512_cvtneps_pbh(x);
+#else
+    return to_bf16(x);
+#endif
+}
+
+/* 2^x within 7.5e-5 for x <= 0 or a little above, minus infinity included. */
+static inline __m512 short_exp2_f32(__m512 x)
+{
+    __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); /* x - floor(x) */
+    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(SHORT_EXP2_3), f, _mm512_set1_ps(SHORT_EXP2_2));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(SHORT_EXP2_1));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(SHORT_EXP2_0));
+    return _mm512_scalef_ps(p, x);
+}
+
+/* GELU within 1e-4. The order of operands of min and max keeps NaN. */
+static inline __m512 short_gelu_f32(__m512 x)
+{
+    __m512 a = _mm512_min_ps(_mm512_set1_ps(SHORT_END), _mm512_max_ps(_mm512_set1_ps(-SHORT_END), x));
+    __m512 s = _mm512_mul_ps(a, a), t = _mm512_mul_ps(s, s);
+    /* Even and odd powers apart: two short chains. */
+    __m512 even = _mm512_fmadd_ps(_mm512_set1_ps(SHORT_6), t, _mm512_set1_ps(SHORT_4));
+    __m512 odd = _mm512_fmadd_ps(_mm512_set1_ps(SHORT_7), t, _mm512_set1_ps(SHORT_5));
+    even = _mm512_fmadd_ps(even, t, _mm512_set1_ps(SHORT_2));
+    odd = _mm512_fmadd_ps(odd, t, _mm512_set1_ps(SHORT_3));
+    even = _mm512_fmadd_ps(even, t, _mm512_set1_ps(SHORT_0));
+    odd = _mm512_fmadd_ps(odd, t, _mm512_set1_ps(SHORT_1));
+    __m512 share = _mm512_fmadd_ps(_mm512_fmadd_ps(odd, s, even), a, _mm512_set1_ps(0.5f));
+    return _mm512_mul_ps(x, share);
+}
+
 static inline __m512 act_f32(activation act, __m512 x)
 {
     switch (act) {

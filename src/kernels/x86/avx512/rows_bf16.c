@@ -1,0 +1,2 @@
+#define KERNEL_NAME(op) k_##op##_avx512
+#include "kernels/x86/avx512/rows_bf16.h"
