@@ -86,9 +86,11 @@ typedef struct sam2_model sam2_model;
 /* In what arithmetic large products are computed. */
 typedef enum sam2_precision {
     SAM2_PRECISION_AUTO = 0, /* the fastest that the machine runs natively */
-    SAM2_PRECISION_F32 = 1,
-    SAM2_PRECISION_BF16 = 2,
-    SAM2_PRECISION_INT8 = 3
+    SAM2_PRECISION_F32 = 1,  /* the official code's numbers */
+    SAM2_PRECISION_BF16 = 2, /* the image encoder's products of bfloat16 numbers with float32 sums, everything else in
+                                float32: closer to float32 than the official bfloat16. Where the processor has neither
+                                AMX nor AVX512-BF16, F32 is used */
+    SAM2_PRECISION_INT8 = 3  /* not in this version */
 } sam2_precision;
 
 /* How a model is opened. Set the struct up with SAM2_MODEL_OPTIONS_INIT, then change what you need. */
@@ -99,7 +101,8 @@ typedef struct sam2_model_options {
     int image_size;  /* side of the square the network sees, a multiple of 32, 64 to 4096; 0 (default): the model's own
                       */
     int verify;      /* 1: check every checksum the file has before use (reads it whole); default 0 */
-    const char *isa; /* highest instruction set to use: "ref", "avx2", "avx512"; NULL (default): the best here */
+    const char *isa; /* highest instruction set to use: "ref", "avx2", "avx512", "avx512bf16", "amx"; NULL (default):
+                        the best here */
     const sam2_allocator *allocator; /* NULL (default): aligned_alloc and free */
 } sam2_model_options;
 
@@ -128,7 +131,7 @@ SAM2_API void sam2_model_close(sam2_model *model);
 typedef struct sam2_model_info {
     size_t struct_size;
     const char *name;         /* "sam2.1_t"; "custom" for a layout with its own configuration */
-    const char *isa;          /* the instruction set in use: "ref", "avx2", "avx512" */
+    const char *isa;          /* the instruction set in use, of the same names */
     sam2_precision precision; /* the precision in use, never AUTO */
     int threads;              /* threads in use */
     int image_size;           /* side of the square the network sees */

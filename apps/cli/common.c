@@ -11,7 +11,7 @@ void common_rows_make(common_options *c, unsigned which, option out[COMMON_ROWS]
         ROW_FLAG(0, "verify", &c->verify, "check the checkpoint's checksums first, which reads it whole"),
         ROW_CHOICE(0, "precision", &c->precision, PRECISION_WORDS, "arithmetic: auto (default), f32, bf16, int8"),
         ROW_INT(0, "threads", &c->threads, 1, 256, "threads (default: the processors usable here)"),
-        ROW_TEXT(0, "isa", &c->isa, "NAME", "the highest instruction set to use: ref, avx2, avx512"),
+        ROW_TEXT(0, "isa", &c->isa, "NAME", "the highest instruction set: ref, avx2, avx512, avx512bf16, amx"),
         ROW_INT(0, "size", &c->size, 64, 4096,
                 "side of the square that the network sees, a multiple of 32\n(default: the model's)"),
         ROW_FLAG('q', "quiet", &c->quiet, "no remarks, no summary"),

@@ -115,6 +115,8 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
         *model = NULL;
         return report_library(&error, FROM_MODEL_FILE);
     }
+    if (common->precision == SAM2_PRECISION_BF16 && info->precision != SAM2_PRECISION_BF16)
+        note("bf16 needs AVX512-BF16 or AMX: %s is used", precision_name(info->precision));
     if (!strcmp(common->model, "micro") && !strcmp(info->name, "custom"))
         info->name = "micro"; /* its layout has no official name */
     return EXIT_DONE;

@@ -37,6 +37,7 @@ const char *sam2_status_text(sam2_status status)
 typedef struct plan {
     sam2_allocator allocator;
     cpu_isa isa;
+    sam2_precision precision; /* F32 or BF16 */
     int threads, image_size, verify;
 } plan;
 
@@ -54,15 +55,24 @@ static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error
     return SAM2_OK;
 }
 
+/* Without bfloat16 instructions float32 does the work. */
+static sam2_precision resolve_precision(sam2_precision wanted, cpu_isa limit)
+{
+    if (wanted == SAM2_PRECISION_AUTO)
+        return cpu_bf16_pays(limit) ? SAM2_PRECISION_BF16 : SAM2_PRECISION_F32;
+    kernels table;
+    kernels_select(&table, limit);
+    return wanted == SAM2_PRECISION_BF16 && table.isa < CPU_AVX512BF16 ? SAM2_PRECISION_F32 : wanted;
+}
+
 static sam2_status resolve_options(const sam2_model_options *given, plan *out, sam2_error *error)
 {
     sam2_model_options o = SAM2_MODEL_OPTIONS_INIT;
     if (given)
         TRY(check_struct(given, offsetof(sam2_model_options, allocator), &o, sizeof o, "sam2_model_options", error));
-    if (o.precision == SAM2_PRECISION_BF16 || o.precision == SAM2_PRECISION_INT8)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "precision %s is not in this version; f32 is",
-                         o.precision == SAM2_PRECISION_BF16 ? "bf16" : "int8");
-    if (o.precision != SAM2_PRECISION_AUTO && o.precision != SAM2_PRECISION_F32)
+    if (o.precision == SAM2_PRECISION_INT8)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "precision int8 is not in this version; f32 and bf16 are");
+    if (o.precision < SAM2_PRECISION_AUTO || o.precision > SAM2_PRECISION_BF16)
         return error_set(error, SAM2_ERROR_ARGUMENT, "precision %d does not exist", (int)o.precision);
     if (o.threads < 0 || o.threads > 256)
         return error_set(error, SAM2_ERROR_ARGUMENT, "threads is %d; 1 to 256, or 0 for all processors, can be used",
@@ -70,6 +80,7 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     if (o.allocator && (!o.allocator->allocate || !o.allocator->release))
         return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
     TRY(resolve_isa(o.isa, &out->isa, error));
+    out->precision = resolve_precision(o.precision, out->isa);
     out->allocator = o.allocator ? *o.allocator : alloc_default;
     out->threads = o.threads ? o.threads : cpu_count();
     out->threads = out->threads > 256 ? 256 : out->threads;
@@ -88,7 +99,7 @@ static sam2_status build(const weights *w, const model_config *given, const plan
     void *memory = NULL;
     TRY(alloc_array(&p->allocator, 1, sizeof(sam2_model), "the model", &memory, error));
     sam2_model *handle = memory;
-    sam2_status status = model_build(w, &config, p->isa, p->threads, &p->allocator, &handle->m, error);
+    sam2_status status = model_build(w, &config, p->isa, p->precision, p->threads, &p->allocator, &handle->m, error);
     if (status != SAM2_OK) {
         alloc_release(&p->allocator, handle, sizeof *handle);
         return status;
@@ -160,7 +171,7 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
         .struct_size = info->struct_size,
         .name = m->config.name,
         .isa = cpu_isa_name(m->kernels.isa),
-        .precision = SAM2_PRECISION_F32,
+        .precision = model->m->precision,
         .threads = pool_threads(m->pool),
         .image_size = m->config.image_size,
         .embedding_dim = m->config.d_model,

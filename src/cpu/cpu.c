@@ -60,6 +60,15 @@ bool cpu_has(cpu_isa isa)
     return tiles && (state >> 17 & 3) == 3 && may_use_tiles(); /* XTILECFG, XTILEDATA */
 }
 
+bool cpu_bf16_pays(cpu_isa limit)
+{
+    unsigned a, b, c, d;
+    const unsigned intel = 0x756E6547; /* "Genu", of "GenuineIntel" */
+    if (limit >= CPU_AMX && cpu_has(CPU_AMX))
+        return true;
+    return limit >= CPU_AVX512BF16 && cpu_has(CPU_AVX512BF16) && __get_cpuid(0, &a, &b, &c, &d) && b != intel;
+}
+
 void cpu_brand(char *out)
 {
     unsigned words[12];
@@ -85,6 +94,12 @@ bool cpu_has(cpu_isa isa)
 #else
     return isa == CPU_REF;
 #endif
+}
+
+bool cpu_bf16_pays(cpu_isa limit)
+{
+    (void)limit;
+    return false;
 }
 
 void cpu_brand(char *out)

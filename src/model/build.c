@@ -47,6 +47,7 @@ typedef struct pack_job {
     const linear *l;
     element_at *at; /* NULL: in order */
     float *out;
+    uint16_t *out_bf16; /* one of the two */
 } pack_job;
 
 static void pack_panel(void *context, size_t panel, int worker)
@@ -54,7 +55,8 @@ static void pack_panel(void *context, size_t panel, int worker)
     const pack_job *j = context;
     const kernels *k = &j->b->m->kernels;
     const linear *l = j->l;
-    size_t first = panel * k->gemm_f32_nr, n = l->n - first < k->gemm_f32_nr ? l->n - first : k->gemm_f32_nr;
+    size_t nr = j->out ? k->gemm_f32_nr : GEMM_BF16_NR, first = panel * nr;
+    size_t n = l->n - first < nr ? l->n - first : nr;
     float *rows = j->b->rows + (size_t)worker * j->b->row_floats;
     if (!j->at)
         weights_read(j->t, first * l->k, n * l->k, rows);
@@ -62,27 +64,36 @@ static void pack_panel(void *context, size_t panel, int worker)
         for (size_t i = 0; i < n; i++)
             for (size_t p = 0; p < l->k; p++)
                 weights_read(j->t, j->at(l, first + i, p), 1, &rows[i * l->k + p]);
-    k->pack_nk_f32(n, l->k, rows, l->k, j->out + panel * k->gemm_f32_nr * l->k);
+    if (j->out)
+        k->pack_nk_f32(n, l->k, rows, l->k, j->out + first * l->k);
+    else {
+        uint16_t *narrow = (uint16_t *)(rows + nr * l->k);
+        k->f32_to_bf16(n * l->k, rows, narrow);
+        k->pack_nk_bf16(n, l->k, narrow, l->k, j->out_bf16 + gemm_bf16_packed(first, l->k));
+    }
 }
 
 /* A product's weights from prefix.weight, in the order `at`, without its bias. */
-static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element_at *at)
+static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element_at *at, sam2_precision precision)
 {
     linear l = {.n = n, .k = k};
-    float *packed = arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
-    size_t nr = b->m->kernels.gemm_f32_nr;
-    if (nr * k > b->row_floats)
-        b->row_floats = nr * k; /* known after the dry run */
+    const bool narrow = precision == SAM2_PRECISION_BF16;
+    size_t nr = narrow ? GEMM_BF16_NR : b->m->kernels.gemm_f32_nr, row_floats = narrow ? nr * k * 3 / 2 : nr * k;
+    float *wide = narrow ? NULL : arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
+    uint16_t *packed = narrow ? arena_take(&b->arena, gemm_bf16_packed(n, k), sizeof *packed) : NULL;
+    if (row_floats > b->row_floats)
+        b->row_floats = row_floats; /* known after the dry run */
     if (!dry(b))
-        pool_run(b->m->pool, pack_panel, &(pack_job){b, tensor(b, prefix, "weight"), &l, at, packed},
+        pool_run(b->m->pool, pack_panel, &(pack_job){b, tensor(b, prefix, "weight"), &l, at, wide, packed},
                  (n + nr - 1) / nr);
-    l.packed = packed;
+    l.packed = wide;
+    l.packed_bf16 = packed;
     return l;
 }
 
-static linear load_linear(builder *b, const char *prefix, size_t n, size_t k)
+static linear load_linear(builder *b, const char *prefix, size_t n, size_t k, sam2_precision precision)
 {
-    linear l = matrix(b, prefix, n, k, NULL);
+    linear l = matrix(b, prefix, n, k, NULL, precision);
     l.bias = plain(b, prefix, "bias");
     return l;
 }
@@ -97,10 +108,10 @@ static attention_weights load_attention(builder *b, const char *prefix, size_t d
     char name[128];
 #define UNDER(...) (snprintf(name, sizeof name, __VA_ARGS__), name)
     attention_weights a;
-    a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim);
-    a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim);
-    a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim);
-    a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner);
+    a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim, SAM2_PRECISION_F32);
+    a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim, SAM2_PRECISION_F32);
+    a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim, SAM2_PRECISION_F32);
+    a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner, SAM2_PRECISION_F32);
     return a;
 }
 
@@ -108,9 +119,9 @@ static mlp3 load_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, 
 {
     char name[128];
     mlp3 m;
-    m.layer[0] = load_linear(b, UNDER("%s.layers.0", prefix), hidden, in);
-    m.layer[1] = load_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden);
-    m.layer[2] = load_linear(b, UNDER("%s.layers.2", prefix), out, hidden);
+    m.layer[0] = load_linear(b, UNDER("%s.layers.0", prefix), hidden, in, SAM2_PRECISION_F32);
+    m.layer[1] = load_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden, SAM2_PRECISION_F32);
+    m.layer[2] = load_linear(b, UNDER("%s.layers.2", prefix), out, hidden, SAM2_PRECISION_F32);
     return m;
 }
 
@@ -137,8 +148,8 @@ static size_t up_at_1(const linear *l, size_t n, size_t k)
 
 static void load_up(builder *b, const char *prefix, size_t channels, size_t in, linear up[2])
 {
-    up[0] = matrix(b, prefix, 2 * channels, in, up_at_0);
-    up[1] = matrix(b, prefix, 2 * channels, in, up_at_1);
+    up[0] = matrix(b, prefix, 2 * channels, in, up_at_0, SAM2_PRECISION_F32);
+    up[1] = matrix(b, prefix, 2 * channels, in, up_at_1, SAM2_PRECISION_F32);
     float *bias = arena_floats(&b->arena, 2 * channels); /* once for each column */
     if (!dry(b)) {
         weights_read(tensor(b, prefix, "bias"), 0, channels, bias);
@@ -164,15 +175,16 @@ static void load_block(builder *b, int index)
     size_t in = (size_t)c->dim_in, out = (size_t)c->dim_out;
     char prefix[64], name[128];
     snprintf(prefix, sizeof prefix, "image_encoder.trunk.blocks.%d", index);
+    const sam2_precision p = b->m->precision;
     hiera_block block = {0};
     block.norm1 = load_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
-    block.qkv = load_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
-    block.proj = load_linear(b, UNDER("%s.attn.proj", prefix), out, out);
+    block.qkv = load_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in, p);
+    block.proj = load_linear(b, UNDER("%s.attn.proj", prefix), out, out, p);
     block.norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
-    block.fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
-    block.fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
+    block.fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out, p);
+    block.fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out, p);
     if (in != out)
-        block.shortcut = load_linear(b, UNDER("%s.proj", prefix), out, in);
+        block.shortcut = load_linear(b, UNDER("%s.proj", prefix), out, in, p);
     if (!dry(b))
         b->m->blocks[index] = block;
 }
@@ -183,7 +195,8 @@ static void load_image_encoder(builder *b)
     const model_config *c = &m->config;
     size_t dim = (size_t)c->d_model;
     char name[128];
-    m->patch = matrix(b, "image_encoder.trunk.patch_embed.proj", (size_t)c->embed_dim, 7 * 7 * 3, patch_at);
+    m->patch =
+        matrix(b, "image_encoder.trunk.patch_embed.proj", (size_t)c->embed_dim, 7 * 7 * 3, patch_at, m->precision);
     m->patch.bias = plain(b, "image_encoder.trunk.patch_embed.proj", "bias");
     m->pos_background = channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
     m->pos_window =
@@ -192,10 +205,10 @@ static void load_image_encoder(builder *b)
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
-        m->lateral[level] =
-            load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
-    m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
-    m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
+        m->lateral[level] = load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim,
+                                        (size_t)c->stage_dims[level], m->precision);
+    m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim, m->precision);
+    m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim, m->precision);
     m->no_mem_embed = plain(b, "no_mem_embed", NULL);
 }
 
@@ -214,7 +227,8 @@ static void load_prompt_encoder(builder *b)
     m->down1 = plain(b, "sam_prompt_encoder.mask_downscaling.3", "weight");
     m->down1_bias = plain(b, "sam_prompt_encoder.mask_downscaling.3", "bias");
     m->down1_norm = load_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
-    m->down2 = load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
+    m->down2 =
+        load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16, SAM2_PRECISION_F32);
     float *dense = arena_floats(&b->arena, model_side(m, 16) * model_side(m, 16) * (size_t)m->config.d_model);
     if (!dry(b))
         encode_dense_positions(m, dense);
@@ -243,8 +257,8 @@ static void load_mask_decoder(builder *b)
         l->norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
         l->norm3 = load_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
         l->norm4 = load_norm(b, UNDER("%s.norm4", prefix), 1e-5f);
-        l->fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim);
-        l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp);
+        l->fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim, SAM2_PRECISION_F32);
+        l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp, SAM2_PRECISION_F32);
     }
     m->final = load_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim / 2);
     m->final_norm = load_norm(b, "sam_mask_decoder.transformer.norm_final_attn", 1e-5f);
@@ -265,27 +279,28 @@ static void load_all(builder *b)
     load_mask_decoder(b);
 }
 
-/* Bound to what changes results: the weights, the configuration (by its JSON), the input size. */
-static uint64_t fingerprint(const weights *w, const model_config *config)
+/* Bound to what changes results: the weights, the configuration (by its JSON), the input size, the precision. */
+static uint64_t fingerprint(const weights *w, const model_config *config, sam2_precision precision)
 {
     char json[2048];
     config_to_json(config, json, sizeof json);
-    uint64_t h = weights_fingerprint(w);
+    uint64_t h = weights_fingerprint(w) ^ (uint64_t)(precision == SAM2_PRECISION_BF16);
     for (const char *p = json; *p; p++)
         h = (h ^ (unsigned char)*p) * 0x100000001B3u;
     return h;
 }
 
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads,
-                        const sam2_allocator *a, model **out, sam2_error *error)
+sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
+                        int threads, const sam2_allocator *a, model **out, sam2_error *error)
 {
     void *memory = NULL;
     TRY(alloc_array(a, 1, sizeof(model), "the model", &memory, error));
     model *m = memory;
     m->config = *config;
+    m->precision = precision;
     m->allocator = *a;
     kernels_select(&m->kernels, limit);
-    m->identity = fingerprint(w, config);
+    m->identity = fingerprint(w, config, precision);
     for (size_t i = 0; i < weights_count(w); i++)
         m->parameters += weights_at(w, i)->count;
     builder b = {.w = w, .m = m};

@@ -31,9 +31,35 @@ typedef struct patch_job {
     const exec *ex;
     const float *input; /* [side + 6, side + 6, 3] */
     float *out;         /* [side / 4, side / 4, embed_dim] */
-    float *scratch;     /* [threads][scratch_floats] */
-    size_t scratch_floats;
+    uint8_t *scratch;   /* [threads][scratch_bytes] */
+    size_t scratch_bytes;
 } patch_job;
+
+/* Per-thread buffers of a row of tokens, in one of two precisions. */
+typedef struct patch_buffers {
+    float *position;                        /* [side, embed_dim] */
+    float *blend;                           /* [background, embed_dim] */
+    float *patches;                         /* [side, PATCH_FLOATS] */
+    uint16_t *narrow_rows, *narrow_patches; /* [PATCH, input row], [side, pitch] */
+} patch_buffers;
+
+static size_t lay_out_patch(const model *m, uint8_t *at, patch_buffers *b)
+{
+    size_t used = 0, side = model_side(m, 4), dim = (size_t)m->config.embed_dim;
+    const bool narrow = m->patch.packed_bf16 != NULL;
+#define PIECE(field, count)                                                                                            \
+    do {                                                                                                               \
+        b->field = at ? (void *)(at + used) : NULL;                                                                    \
+        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
+    } while (0)
+    PIECE(position, side * dim);
+    PIECE(blend, (size_t)m->config.background * dim);
+    PIECE(patches, narrow ? 0 : side * PATCH_FLOATS);
+    PIECE(narrow_rows, narrow ? PATCH * model_input_side(m) * 3 : 0);
+    PIECE(narrow_patches, narrow ? side * ops_pitch_bf16(PATCH_FLOATS) : 0);
+#undef PIECE
+    return used;
+}
 
 /* Position embedding of one row of tokens: the coarse map enlarged, plus the window's tile. `blend` is [background,
  * embed_dim]. */
@@ -59,52 +85,53 @@ static void position_row(const model *m, size_t y, float *blend, float *out)
     }
 }
 
+/* Patches of one row of tokens: PATCH pieces of input rows each. */
+#define GATHER(type, rows, patches, patch_pitch, side, pitch)                                                          \
+    for (size_t x = 0; x < (side); x++)                                                                                \
+        for (size_t ky = 0; ky < PATCH; ky++)                                                                          \
+    memcpy((patches) + x * (patch_pitch) + ky * PATCH * 3, (rows) + ky * (pitch) + 4 * x * 3, PATCH * 3 * sizeof(type))
+
 static void patch_item(void *context, size_t y, int worker)
 {
     const patch_job *j = context;
     const model *m = j->m;
+    const kernels *k = j->ex->k;
     size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, pitch = model_input_side(m) * 3;
-    float *patches = j->scratch + (size_t)worker * j->scratch_floats;
-    float *position = patches + side * PATCH_FLOATS, *blend = position + side * dim;
-    for (size_t x = 0; x < side; x++)
-        for (size_t ky = 0; ky < PATCH; ky++)
-            memcpy(patches + x * PATCH_FLOATS + ky * PATCH * 3, j->input + (4 * y + ky) * pitch + 4 * x * 3,
-                   PATCH * 3 * sizeof(float));
-    position_row(m, y, blend, position);
-    ops_gemm(j->ex->k, &m->patch, side, patches, PATCH_FLOATS, j->out + y * side * dim, dim, NULL, ACT_NONE, position,
-             dim);
+    const float *rows = j->input + 4 * y * pitch;
+    float *out = j->out + y * side * dim;
+    patch_buffers b;
+    lay_out_patch(m, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    position_row(m, y, b.blend, b.position);
+    if (!m->patch.packed_bf16) {
+        GATHER(float, rows, b.patches, PATCH_FLOATS, side, pitch);
+        ops_gemm(k, &m->patch, side, b.patches, PATCH_FLOATS, out, dim, NULL, ACT_NONE, b.position, dim);
+        return;
+    }
+    k->f32_to_bf16(PATCH * pitch, rows, b.narrow_rows);
+    GATHER(uint16_t, b.narrow_rows, b.narrow_patches, ops_pitch_bf16(PATCH_FLOATS), side, pitch);
+    k->gemm_bf16(&(gemm_bf16_args){.m = side,
+                                   .n = dim,
+                                   .k = PATCH_FLOATS,
+                                   .a = b.narrow_patches,
+                                   .lda = ops_pitch_bf16(PATCH_FLOATS),
+                                   .b = m->patch.packed_bf16,
+                                   .b_stride = gemm_bf16_packed(1, PATCH_FLOATS),
+                                   .c = out,
+                                   .ldc = dim,
+                                   .bias = m->patch.bias,
+                                   .residual = b.position,
+                                   .ldr = dim});
 }
 
 static void patch_embed(const model *m, const exec *ex, const float *input, float *out)
 {
-    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim, mark = arena_mark(ex->arena);
+    size_t mark = arena_mark(ex->arena);
     patch_job j = {.m = m, .ex = ex, .input = input, .out = out};
-    j.scratch_floats = side * (PATCH_FLOATS + dim) + (size_t)m->config.background * dim;
-    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
+    patch_buffers unused;
+    j.scratch_bytes = lay_out_patch(m, NULL, &unused);
+    j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
     if (!exec_dry(ex))
-        pool_run(ex->pool, patch_item, &j, side);
-    arena_reset(ex->arena, mark);
-}
-
-/* Attention over the whole map. x [tokens, dim] is changed in place. */
-static void global_attention(const exec *ex, const hiera_block *b, const config_block *c, size_t tokens, float *x)
-{
-    size_t dim = (size_t)c->dim_out, mark = arena_mark(ex->arena);
-    float *qkv = arena_floats(ex->arena, tokens * 3 * dim), *attended = arena_floats(ex->arena, tokens * dim);
-    op_norm_linear(ex, &b->norm1, &b->qkv, tokens, x, qkv, 3 * dim);
-    const float *keys = exec_dry(ex) ? NULL : qkv + dim, *values = exec_dry(ex) ? NULL : qkv + 2 * dim;
-    op_attention(ex, &(attention_args){.heads = (size_t)c->heads,
-                                       .dim = dim / (size_t)c->heads,
-                                       .q_count = tokens,
-                                       .kv_count = tokens,
-                                       .q = qkv,
-                                       .ldq = 3 * dim,
-                                       .k = keys,
-                                       .v = values,
-                                       .ldkv = 3 * dim,
-                                       .y = attended,
-                                       .ldy = dim});
-    op_linear(ex, &b->proj, tokens, attended, dim, x, dim, ACT_NONE, x, dim);
+        pool_run(ex->pool, patch_item, &j, model_side(m, 4));
     arena_reset(ex->arena, mark);
 }
 
@@ -128,7 +155,12 @@ static void run_block(const model *m, const exec *ex, int index, size_t side, fl
                                                .x = x,
                                                .y = y});
     else
-        global_attention(ex, b, c, side * side, x);
+        op_global_attention(ex, &(global_args){.norm = &b->norm1,
+                                               .qkv = &b->qkv,
+                                               .proj = &b->proj,
+                                               .heads = (size_t)c->heads,
+                                               .tokens = side * side,
+                                               .x = x});
     size_t out_side = c->pool ? side / 2 : side;
     op_two_layers(ex, &b->norm2, &b->fc1, ACT_GELU, &b->fc2, out_side * out_side, y, y, y);
 }

@@ -31,6 +31,7 @@ typedef struct mlp3 {
 
 typedef struct model {
     model_config config;
+    sam2_precision precision; /* F32 or BF16: of the image encoder's products */
     kernels kernels;
     pool *pool;
     sam2_allocator allocator;
@@ -72,9 +73,10 @@ static inline size_t model_side(const model *m, int stride)
     return (size_t)(m->config.image_size / stride);
 }
 
-/* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`. */
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, int threads,
-                        const sam2_allocator *a, model **out, sam2_error *error);
+/* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`, `precision` F32
+ * or BF16. */
+sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
+                        int threads, const sam2_allocator *a, model **out, sam2_error *error);
 void model_free(model *m);
 
 /* Where intermediate tensors go when somebody watches. NULL functions mean nobody does. */

@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "ops/bf16.h"
 
 #include <string.h>
 
@@ -78,7 +78,8 @@ static void linear_item(void *context, size_t item, int worker)
         x = normed;
         ldx = j->l->k;
     }
-    linear part = {n, j->l->k, j->l->packed + first * j->l->k, j->l->bias ? j->l->bias + first : NULL};
+    linear part = {
+        .n = n, .k = j->l->k, .packed = j->l->packed + first * j->l->k, .bias = j->l->bias ? j->l->bias + first : NULL};
     ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act,
              j->residual ? j->residual + row * j->ldr + first : NULL, j->ldr);
 }
@@ -87,6 +88,19 @@ static void run_linear(linear_job *j)
 {
     if (!j->rows)
         return;
+    if (j->l->packed_bf16) {
+        bf16_linear(j->ex, &(bf16_linear_args){.norm = j->norm,
+                                               .linear = j->l,
+                                               .act = j->act,
+                                               .rows = j->rows,
+                                               .x = j->x,
+                                               .ldx = j->ldx,
+                                               .y = j->y,
+                                               .ldy = j->ldy,
+                                               .residual = j->residual,
+                                               .ldr = j->ldr});
+        return;
+    }
     size_t mark = arena_mark(j->ex->arena);
     j->cut = cut_for(j->ex->k, j->rows, j->l->n, j->l->k);
     if (j->norm)

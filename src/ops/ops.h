@@ -33,11 +33,14 @@ static inline void exec_stage(const exec *ex, profile_stage stage)
         profile_switch(ex->profile, stage);
 }
 
-/* y = x Wt + bias: weights packed for the table's gemm_f32. */
+/* y = x Wt + bias, with the weights packed for the table's gemm_f32 or for its gemm_bf16. The second kind makes every
+ * operator that it is given to round its products' operands to bfloat16; sums, LayerNorm, softmax and what lies between
+ * operators are float32 all the same. */
 typedef struct linear {
-    size_t n, k;         /* outputs, inputs */
-    const float *packed; /* [ceil(n / nr)][k][nr] */
-    const float *bias;   /* [n], or NULL */
+    size_t n, k;                 /* outputs, inputs */
+    const float *packed;         /* [ceil(n / nr)][k][nr], or NULL */
+    const uint16_t *packed_bf16; /* as gemm_bf16 has it, or NULL */
+    const float *bias;           /* [n], or NULL */
 } linear;
 
 typedef struct norm {
@@ -82,6 +85,17 @@ void op_two_layers(const exec *ex, const norm *n, const linear *first, activatio
 void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other,
             float *y);
 
+/* Rows that one thread takes through a chain of bfloat16 products: whole tiles, and many, because tiles read weights
+ * faster than the third-level cache gives them. */
+#define OPS_ROWS_BF16 256
+
+/* Elements from row to row of a bfloat16 operand of `width` columns: whole lines of the cache, and an odd number of
+ * them, so that the rows of a tile lie in different sets. */
+static inline size_t ops_pitch_bf16(size_t width)
+{
+    return ((width + 31) / 32 | 1) * 32;
+}
+
 /* softmax(q kt / sqrt(dim)) v for each head: q [q_count, heads * dim] (ldq floats from row to row), k and v [kv_count,
  * heads * dim] (ldkv), y [q_count, heads * dim] (ldy). Keys are taken in tiles with a running maximum: no q_count x
  * kv_count matrix exists. */
@@ -95,6 +109,16 @@ typedef struct attention_args {
     size_t ldy;
 } attention_args;
 void op_attention(const exec *ex, const attention_args *args);
+
+/* The attention half of a Hiera block over the whole map: x += proj(attention(qkv(LayerNorm(x)))). x [tokens, proj->n]
+ * is changed in place. */
+typedef struct global_args {
+    const norm *norm;
+    const linear *qkv, *proj;
+    size_t heads, tokens;
+    float *x;
+} global_args;
+void op_global_attention(const exec *ex, const global_args *args);
 
 /* The attention half of a Hiera block with windows (hieradet.MultiScaleBlock up to the MLP): normalisation, projection
  * to q, k, v, attention inside each window, projection, shortcut; each window's tokens stay in one thread's cache.

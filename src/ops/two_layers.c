@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "ops/bf16.h"
 
 #include <string.h>
 
@@ -35,7 +35,7 @@ static void two_layers_item(void *context, size_t item, int worker)
     for (size_t h = 0; h < l1->n; h += HIDDEN) {
         size_t n = l1->n - h < HIDDEN ? l1->n - h : HIDDEN;
         bool last = h + n == l1->n;
-        linear part = {n, l1->k, l1->packed + h * l1->k, l1->bias ? l1->bias + h : NULL};
+        linear part = {.n = n, .k = l1->k, .packed = l1->packed + h * l1->k, .bias = l1->bias ? l1->bias + h : NULL};
         ops_gemm(k, &part, rows, x, l1->k, hidden, HIDDEN, NULL, j->act, NULL, 0);
         k->gemm_f32(&(gemm_f32_args){.m = rows,
                                      .n = l2->n,
@@ -58,6 +58,10 @@ static void two_layers_item(void *context, size_t item, int worker)
 void op_two_layers(const exec *ex, const norm *n, const linear *first, activation act, const linear *second,
                    size_t rows, const float *x, float *y, const float *residual)
 {
+    if (first->packed_bf16) {
+        bf16_two_layers(ex, &(bf16_two_layers_args){n, first, second, act, rows, x, residual, y});
+        return;
+    }
     two_layers_job j = {.ex = ex,
                         .norm = n,
                         .first = first,

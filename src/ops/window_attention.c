@@ -1,4 +1,5 @@
-#include "ops/ops.h"
+#include "ops/bf16.h"
+#include "ops/window_place.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 typedef struct window_job {
     const exec *ex;
     const window_args *a;
-    size_t windows_x, windows; /* in a row, in all */
-    size_t group, capacity;    /* windows an item takes, rows of local buffers (with one padded token a window) */
+    size_t windows;
+    size_t group, capacity; /* windows an item takes, rows of local buffers (with one padded token a window) */
     float scale;
     uint8_t *scratch; /* [threads][scratch_bytes] */
     size_t scratch_bytes;
@@ -53,34 +54,6 @@ static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
     PIECE(rows, j->capacity);
 #undef PIECE
     return used;
-}
-
-/* One window's part of the map and of the local buffers. */
-typedef struct window_place {
-    size_t y, x, height, width; /* tokens of the map, without padding */
-    size_t first;  /* its first row in the local buffers; rows are in reading order, then one padded token if any */
-    size_t padded; /* number of padded tokens */
-} window_place;
-
-static window_place place(const window_job *j, size_t index, size_t first)
-{
-    const window_args *a = j->a;
-    window_place p = {.y = index / j->windows_x * a->window, .x = index % j->windows_x * a->window, .first = first};
-    p.height = a->height - p.y < a->window ? a->height - p.y : a->window;
-    p.width = a->width - p.x < a->window ? a->width - p.x : a->window;
-    p.padded = a->window * a->window - p.height * p.width;
-    return p;
-}
-
-static size_t place_rows(const window_place *p)
-{
-    return p->height * p->width + (p->padded > 0);
-}
-
-static float max4(const float *a, size_t right, size_t down)
-{
-    float top = a[0] > a[right] ? a[0] : a[right], bottom = a[down] > a[down + right] ? a[down] : a[down + right];
-    return top > bottom ? top : bottom;
 }
 
 /* q [tokens or tokens / 4, dim] of one head, scaled, pooled where the block pools. Map and window sides are even there,
@@ -143,19 +116,6 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
     k->divide_rows_f32(count, dim, b->out, dim, b->sum, b->attended + out_row * a->dim_out + head * dim, a->dim_out);
 }
 
-/* Max-pools the projected shortcut of a window into y. */
-static void pool_shortcut(const window_job *j, const window_place *p, const window_buffers *b)
-{
-    const window_args *a = j->a;
-    for (size_t y = 0; y < p->height; y += 2)
-        for (size_t x = 0; x < p->width; x += 2) {
-            const float *from = b->shortcut + (p->first + y * p->width + x) * a->dim_out;
-            float *to = a->y + ((p->y + y) / 2 * (a->width / 2) + (p->x + x) / 2) * a->dim_out;
-            for (size_t c = 0; c < a->dim_out; c++)
-                to[c] = max4(from + c, a->dim_out, p->width * a->dim_out);
-        }
-}
-
 static void window_item(void *context, size_t item, int worker)
 {
     const window_job *j = context;
@@ -165,7 +125,7 @@ static void window_item(void *context, size_t item, int worker)
     lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
     size_t from = item * j->group, to = from + j->group < j->windows ? from + j->group : j->windows, used = 0;
     for (size_t w = from; w < to; w++) {
-        window_place p = place(j, w, used);
+        window_place p = place_window(a, w, used);
         for (size_t y = 0; y < p.height; y++)
             k->layernorm_f32(p.width, a->dim_in, a->x + ((p.y + y) * a->width + p.x) * a->dim_in, a->dim_in,
                              a->norm->gamma, a->norm->beta, a->norm->eps, ACT_NONE,
@@ -177,17 +137,15 @@ static void window_item(void *context, size_t item, int worker)
     ops_gemm(k, a->qkv, used, b.normed, a->dim_in, b.qkv, 3 * a->dim_out, NULL, ACT_NONE, NULL, 0);
     if (a->shortcut)
         ops_gemm(k, a->shortcut, used, b.normed, a->dim_in, b.shortcut, a->dim_out, NULL, ACT_NONE, NULL, 0);
-    size_t out_rows = 0, step = a->pool ? 2 : 1;
+    size_t out_rows = 0;
     used = 0;
     for (size_t w = from; w < to; w++) {
-        window_place p = place(j, w, used);
+        window_place p = place_window(a, w, used);
         for (size_t head = 0; head < a->heads; head++)
             attend(j, &p, head, out_rows, &b);
         if (a->shortcut)
-            pool_shortcut(j, &p, &b);
-        for (size_t y = 0; y < p.height; y += step)
-            for (size_t x = 0; x < p.width; x += step)
-                b.rows[out_rows++] = (uint32_t)((p.y + y) / step * (a->width / step) + (p.x + x) / step);
+            pool_shortcut(a, &p, b.shortcut);
+        out_rows += place_outputs(a, &p, b.rows + out_rows);
         used += place_rows(&p);
     }
     /* The pooled shortcut is in y already. */
@@ -197,10 +155,13 @@ static void window_item(void *context, size_t item, int worker)
 
 void op_window_attention(const exec *ex, const window_args *args)
 {
+    if (args->qkv->packed_bf16) {
+        bf16_window_attention(ex, args);
+        return;
+    }
     window_job j = {.ex = ex, .a = args};
     size_t tokens = args->window * args->window, mark = arena_mark(ex->arena);
-    j.windows_x = (args->width + args->window - 1) / args->window;
-    j.windows = j.windows_x * ((args->height + args->window - 1) / args->window);
+    j.windows = count_windows(args);
     j.group = tokens >= TOKENS_AN_ITEM ? 1 : TOKENS_AN_ITEM / tokens;
     j.capacity = j.group * (tokens + 1);
     j.scale = 1.0f / sqrtf((float)(args->dim_out / args->heads));

@@ -185,15 +185,22 @@ static void memory_of_official_sizes(void **state)
     (void)state;
     static const struct {
         const char *name;
+        sam2_precision precision;
         double weights_mib, workspace_mib; /* limits */
-    } sizes[] = {{"sam2.1_t", 135, 80}, {"sam2.1_b+", 320, 105}};
+    } sizes[] = {{"sam2.1_t", SAM2_PRECISION_F32, 135, 80},
+                 {"sam2.1_b+", SAM2_PRECISION_F32, 320, 105},
+                 {"sam2.1_t", SAM2_PRECISION_BF16, 135, 80},
+                 {"sam2.1_b+", SAM2_PRECISION_BF16, 320, 105}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         sam2_error error;
         sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
         sam2_model_info info = SAM2_MODEL_INFO_INIT;
         options.threads = 2;
+        options.precision = sizes[i].precision;
         sam2_model *model = synthetic_model(sizes[i].name, 0, &options);
         need_ok(sam2_model_get_info(model, &info, &error), &error);
+        if (info.precision == SAM2_PRECISION_BF16) /* the image encoder's weights take half */
+            assert_true((double)info.weight_bytes < 0.65 * sizes[i].weights_mib * 0x1p20);
         assert_true((double)info.weight_bytes < sizes[i].weights_mib * 0x1p20);
         assert_true((double)info.workspace_bytes < sizes[i].workspace_mib * 0x1p20);
         sam2_model_close(model);

@@ -83,9 +83,8 @@ static void same(const outcome *a, const outcome *b)
     assert_memory_equal(a->scores, b->scores, sizeof a->scores);
 }
 
-static void same_bits_for_any_threads(void **state)
+static void same_bits(sam2_precision precision)
 {
-    (void)state;
     static const char *const names[] = {"small_2.0", "small_2.1"};
     static const int threads[] = {1, 2, 3, 7};
     for (size_t f = 0; f < 2; f++) {
@@ -96,6 +95,7 @@ static void same_bits_for_any_threads(void **state)
                 sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
                 options.isa = *isa;
                 options.threads = threads[t];
+                options.precision = precision;
                 sam2_model *model = fixture_model(fixture, &options);
                 outcome out = run(model, fixture, false), single = run(model, fixture, true);
                 same(&out, &single);
@@ -112,6 +112,18 @@ static void same_bits_for_any_threads(void **state)
         }
         weights_close(fixture);
     }
+}
+
+static void same_bits_for_any_threads(void **state)
+{
+    (void)state;
+    same_bits(SAM2_PRECISION_F32);
+}
+
+static void same_bits_in_bf16(void **state)
+{
+    (void)state;
+    same_bits(SAM2_PRECISION_BF16);
 }
 
 typedef struct user {
@@ -153,7 +165,7 @@ static void one_model_many_callers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(same_bits_in_bf16),
                                        cmocka_unit_test(one_model_many_callers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

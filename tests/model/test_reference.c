@@ -10,6 +10,15 @@
 
 static const char *argument_model, *argument_seed;
 
+/* True where the library computes in bfloat16 when asked; else it takes float32, and there is nothing to hold. */
+static bool in_bf16(const sam2_model *model)
+{
+    sam2_error error;
+    sam2_model_info info = SAM2_MODEL_INFO_INIT;
+    need_ok(sam2_model_get_info(model, &info, &error), &error);
+    return info.precision == SAM2_PRECISION_BF16;
+}
+
 static void hold_small(const char *name)
 {
     weights *fixture = fixture_open(name);
@@ -18,8 +27,14 @@ static void hold_small(const char *name)
             sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
             options.isa = *isa;
             options.threads = threads;
+            options.precision = SAM2_PRECISION_F32;
             sam2_model *model = fixture_model(fixture, &options);
             assert_int_equal(hold_to_fixture(model, fixture), 16);
+            sam2_model_close(model);
+            options.precision = SAM2_PRECISION_BF16;
+            model = fixture_model(fixture, &options);
+            if (in_bf16(model))
+                hold_to_bf16(model, fixture, name);
             sam2_model_close(model);
         }
     weights_close(fixture);
@@ -42,9 +57,16 @@ static void trained(void **state)
     (void)state;
     sam2_error error;
     sam2_model *model;
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.precision = SAM2_PRECISION_F32;
     weights *fixture = fixture_open("trained");
-    need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", NULL, &model, &error), &error);
+    need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", &options, &model, &error), &error);
     assert_int_equal(hold_to_fixture(model, fixture), 18);
+    sam2_model_close(model);
+    options.precision = SAM2_PRECISION_BF16;
+    need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", &options, &model, &error), &error);
+    if (in_bf16(model))
+        hold_to_bf16(model, fixture, "trained");
     sam2_model_close(model);
     weights_close(fixture);
 }
@@ -55,9 +77,18 @@ static void official_size(void **state)
     char name[64];
     snprintf(name, sizeof name, "%s_seed%s", argument_model, argument_seed);
     weights *fixture = fixture_open(name);
-    sam2_model *model = synthetic_model(argument_model, (uint64_t)atoi(argument_seed), NULL);
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.precision = SAM2_PRECISION_F32;
+    sam2_model *model = synthetic_model(argument_model, (uint64_t)atoi(argument_seed), &options);
     assert_int_equal(hold_to_fixture(model, fixture), 9);
     sam2_model_close(model);
+    if (strncmp(argument_model, "sam2.1", 6) == 0 && strcmp(argument_seed, "0") == 0) {
+        options.precision = SAM2_PRECISION_BF16;
+        model = synthetic_model(argument_model, 0, &options);
+        if (in_bf16(model))
+            hold_to_bf16(model, fixture, argument_model);
+        sam2_model_close(model);
+    }
     weights_close(fixture);
 }
 

@@ -2,7 +2,7 @@
 """The program against the official code: the same weights, picture and prompts; every tensor within its limit.
 
     python parity.py --program build/apps/cli/sam2 --models sam2.1_t,sam2_l --seeds 0,3 --pictures truck.jpg,cars.jpg --cache DIR
-                     [--cases click,box,…] [--own-noise 3] [--threads N] [--isa avx2] [--option=--verify …]
+                     [--cases click,box,…] [--own-noise 3] [--threads N] [--isa avx2] [--precision bf16] [--option=--verify …]
     python parity.py --program … --scenes DIR --weights micro.safetensors --cache DIR     DIR holds *.png and prompts.json
     python parity.py --make-scenes DIR                                                     writes 20 made scenes
 
@@ -156,6 +156,7 @@ def program_answer(args, weights, picture, case, previous, out):
         line.append("--allow-empty")
     line += ["--threads", str(args.threads)] if args.threads else []
     line += ["--isa", args.isa] if args.isa else []
+    line += ["--precision", args.precision]
     line += args.option
     done = subprocess.run(line, capture_output=True, text=True)
     # 5 is "done, but every mask is empty".
@@ -360,6 +361,7 @@ def main():
     ap.add_argument("--temporary", help="folder for weights, up to 900 MB at a time; default the system's")
     ap.add_argument("--threads", type=int, help="of the program")
     ap.add_argument("--isa", help="instruction set of the program")
+    ap.add_argument("--precision", default="f32", help="of the program")
     ap.add_argument("--option", action="append", default=[], help="one more word for the program's line")
     ap.add_argument("--official-threads", type=int, default=1)
     args = ap.parse_args()

@@ -172,13 +172,17 @@ sam2_model *fixture_model(const weights *fixture, const sam2_model_options *opti
 
 const char *const *isas_here(void)
 {
-    static const char *here[4];
+    static const char *here[6];
     int n = 0;
     here[n++] = "ref";
     if (cpu_has(CPU_AVX2))
         here[n++] = "avx2";
     if (cpu_has(CPU_AVX512))
         here[n++] = "avx512";
+    if (cpu_has(CPU_AVX512BF16))
+        here[n++] = "avx512bf16";
+    if (cpu_has(CPU_AMX))
+        here[n++] = "amx";
     here[n] = NULL;
     return here;
 }

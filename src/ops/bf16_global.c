@@ -1,0 +1,176 @@
+/* Attention over the whole map in bfloat16. Keys are taken in tiles with a running maximum, as in op_attention. */
+#include "ops/bf16.h"
+
+#include <math.h>
+#include <string.h>
+
+#define Q_ROWS 128               /* queries an item takes together */
+#define KEY_TILE 512             /* keys a tile of scores spans */
+#define SCORES_PITCH (512 + 16)  /* not a power of two, which would crowd a few sets of the cache */
+#define WEIGHTS_PITCH (512 + 32) /* likewise */
+
+typedef struct global_job {
+    const exec *ex;
+    const global_args *a;
+    size_t dim, head_dim; /* of all heads, of one */
+    size_t block;         /* rows a product takes */
+    size_t rows_pitch, qkv_pitch, attended_pitch, q_pitch;
+    uint16_t *rows;          /* [threads][block][rows_pitch] */
+    uint16_t *qkv;           /* [tokens][qkv_pitch] */
+    uint16_t *attended;      /* [tokens][attended_pitch] */
+    uint16_t *keys, *values; /* [heads][packed] */
+    size_t key_elements, value_elements;
+    uint8_t *scratch; /* [threads][scratch_bytes] */
+    size_t scratch_bytes;
+} global_job;
+
+static void qkv_item(void *context, size_t item, int worker)
+{
+    const global_job *j = context;
+    const kernels *k = j->ex->k;
+    size_t row = item * j->block, rows = j->a->tokens - row < j->block ? j->a->tokens - row : j->block;
+    uint16_t *x = j->rows + (size_t)worker * j->block * j->rows_pitch;
+    bf16_rows(k, j->a->norm, rows, j->dim, j->a->x + row * j->dim, j->dim, x, j->rows_pitch);
+    gemm_bf16_args g = bf16_product(j->a->qkv, rows, x, j->rows_pitch);
+    g.c_bf16 = j->qkv + row * j->qkv_pitch;
+    g.ldc = j->qkv_pitch;
+    k->gemm_bf16(&g);
+}
+
+/* Keys and values are packed by tiles, which are whole panels of keys and whole steps of values. */
+static void pack_item(void *context, size_t item, int worker)
+{
+    (void)worker;
+    const global_job *j = context;
+    const size_t tiles = (j->a->tokens + KEY_TILE - 1) / KEY_TILE, head = item / tiles, key = item % tiles * KEY_TILE;
+    const size_t n = j->a->tokens - key < KEY_TILE ? j->a->tokens - key : KEY_TILE;
+    const uint16_t *k = j->qkv + key * j->qkv_pitch + j->dim + head * j->head_dim, *v = k + j->dim;
+    j->ex->k->pack_nk_bf16(n, j->head_dim, k, j->qkv_pitch,
+                           j->keys + head * j->key_elements + gemm_bf16_packed(key, j->head_dim));
+    /* Each tile of values is a product's whole B. */
+    j->ex->k->pack_kn_bf16(n, j->head_dim, v, j->qkv_pitch,
+                           j->values + head * j->value_elements + gemm_bf16_packed(j->head_dim, key));
+}
+
+typedef struct global_buffers {
+    uint16_t *q;       /* [Q_ROWS][q_pitch] */
+    float *scores;     /* [Q_ROWS][SCORES_PITCH] */
+    uint16_t *weights; /* [Q_ROWS][WEIGHTS_PITCH] */
+    float *sum_v;      /* [Q_ROWS][head_dim]: weighted values so far */
+    float *largest, *sum, *rescale;
+} global_buffers;
+
+static size_t lay_out(const global_job *j, uint8_t *at, global_buffers *b)
+{
+    size_t used = 0;
+#define PIECE(field, count)                                                                                            \
+    do {                                                                                                               \
+        b->field = at ? (void *)(at + used) : NULL;                                                                    \
+        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
+    } while (0)
+    PIECE(q, Q_ROWS * j->q_pitch);
+    PIECE(scores, Q_ROWS * SCORES_PITCH);
+    PIECE(weights, Q_ROWS * WEIGHTS_PITCH);
+    PIECE(sum_v, Q_ROWS * j->head_dim);
+    PIECE(largest, Q_ROWS);
+    PIECE(sum, Q_ROWS);
+    PIECE(rescale, Q_ROWS);
+#undef PIECE
+    return used;
+}
+
+static void attend_item(void *context, size_t item, int worker)
+{
+    const global_job *j = context;
+    const kernels *k = j->ex->k;
+    const size_t tokens = j->a->tokens, dim = j->head_dim, q_blocks = (tokens + Q_ROWS - 1) / Q_ROWS;
+    const size_t head = item / q_blocks, row = item % q_blocks * Q_ROWS;
+    const size_t rows = tokens - row < Q_ROWS ? tokens - row : Q_ROWS;
+    const float factor = 1.0f / sqrtf((float)dim);
+    global_buffers b;
+    lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    for (size_t r = 0; r < rows; r++) {
+        memcpy(b.q + r * j->q_pitch, j->qkv + (row + r) * j->qkv_pitch + head * dim, dim * sizeof *b.q);
+        b.largest[r] = -INFINITY;
+        b.sum[r] = 0.0f;
+    }
+    for (size_t key = 0; key < tokens; key += KEY_TILE) {
+        const size_t n = tokens - key < KEY_TILE ? tokens - key : KEY_TILE;
+        const bool last = key + n == tokens;
+        k->gemm_bf16(&(gemm_bf16_args){.m = rows,
+                                       .n = n,
+                                       .k = dim,
+                                       .a = b.q,
+                                       .lda = j->q_pitch,
+                                       .b = j->keys + head * j->key_elements + gemm_bf16_packed(key, dim),
+                                       .b_stride = gemm_bf16_packed(1, dim),
+                                       .c = b.scores,
+                                       .ldc = SCORES_PITCH});
+        k->softmax_step_bf16(rows, n, b.scores, SCORES_PITCH, factor, b.weights, WEIGHTS_PITCH, b.largest, b.sum,
+                             b.rescale);
+        gemm_bf16_args g = {.m = rows,
+                            .n = dim,
+                            .k = n,
+                            .a = b.weights,
+                            .lda = WEIGHTS_PITCH,
+                            .b = j->values + head * j->value_elements + gemm_bf16_packed(dim, key),
+                            .b_stride = gemm_bf16_packed(1, n),
+                            .add = key ? b.sum_v : NULL,
+                            .ldadd = dim,
+                            .add_scale = b.rescale};
+        if (last) {
+            for (size_t r = 0; r < rows; r++)
+                b.sum[r] = 1.0f / b.sum[r];
+            g.row_scale = b.sum;
+            g.c_bf16 = j->attended + row * j->attended_pitch + head * dim;
+            g.ldc = j->attended_pitch;
+        } else {
+            g.c = b.sum_v;
+            g.ldc = dim;
+        }
+        k->gemm_bf16(&g);
+    }
+}
+
+static void proj_item(void *context, size_t item, int worker)
+{
+    (void)worker;
+    const global_job *j = context;
+    size_t row = item * j->block, rows = j->a->tokens - row < j->block ? j->a->tokens - row : j->block;
+    gemm_bf16_args g = bf16_product(j->a->proj, rows, j->attended + row * j->attended_pitch, j->attended_pitch);
+    g.c = j->a->x + row * j->dim;
+    g.residual = g.c;
+    g.ldc = g.ldr = j->dim;
+    j->ex->k->gemm_bf16(&g);
+}
+
+void bf16_global_attention(const exec *ex, const global_args *a)
+{
+    global_job j = {.ex = ex, .a = a, .dim = a->proj->n, .head_dim = a->proj->n / a->heads};
+    const size_t threads = (size_t)pool_threads(ex->pool), mark = arena_mark(ex->arena);
+    const size_t tiles = (a->tokens + KEY_TILE - 1) / KEY_TILE;
+    j.block = bf16_block(ex, a->tokens);
+    j.rows_pitch = j.attended_pitch = ops_pitch_bf16(j.dim);
+    j.qkv_pitch = ops_pitch_bf16(3 * j.dim);
+    j.q_pitch = ops_pitch_bf16(j.head_dim);
+    j.key_elements = gemm_bf16_packed(tiles * KEY_TILE, j.head_dim);
+    j.value_elements = gemm_bf16_packed(j.head_dim, tiles * KEY_TILE);
+    j.qkv = arena_take(ex->arena, a->tokens * j.qkv_pitch, sizeof *j.qkv);
+    j.attended = arena_take(ex->arena, a->tokens * j.attended_pitch, sizeof *j.attended);
+    const size_t after = arena_mark(ex->arena), blocks = (a->tokens + j.block - 1) / j.block;
+    j.rows = arena_take(ex->arena, threads * j.block * j.rows_pitch, sizeof *j.rows);
+    if (!exec_dry(ex))
+        pool_run(ex->pool, qkv_item, &j, blocks);
+    arena_reset(ex->arena, after);
+    j.keys = arena_take(ex->arena, a->heads * j.key_elements, sizeof *j.keys);
+    j.values = arena_take(ex->arena, a->heads * j.value_elements, sizeof *j.values);
+    global_buffers unused;
+    j.scratch_bytes = lay_out(&j, NULL, &unused);
+    j.scratch = arena_take(ex->arena, threads, j.scratch_bytes);
+    if (!exec_dry(ex)) {
+        pool_run(ex->pool, pack_item, &j, a->heads * tiles);
+        pool_run(ex->pool, attend_item, &j, a->heads * ((a->tokens + Q_ROWS - 1) / Q_ROWS));
+        pool_run(ex->pool, proj_item, &j, blocks);
+    }
+    arena_reset(ex->arena, mark);
+}
