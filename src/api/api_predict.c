@@ -191,9 +191,12 @@ sam2_status sam2_predict(sam2_context *context, const sam2_features *features, c
         TRY(check_prompt(&p, features, i, error));
     }
     TRY(make_room(result, m, features, prompt_count, o.multimask ? 3 : 1, error));
-    for (int i = 0; i < prompt_count; i++) {
-        TRY(read_prompt(prompts, i, &p, error));
-        TRY(predict_object(context, features, &p, &o, result, i, error));
+    for (int i = 0, done = 0; i < prompt_count; i += done) {
+        sam2_prompt next[DECODE_OBJECTS];
+        int n = 0;
+        for (; n < DECODE_OBJECTS && i + n < prompt_count; n++)
+            TRY(read_prompt(prompts, i + n, &next[n], error));
+        TRY(predict_objects(context, features, next, n, &o, result, i, &done, error));
     }
     result->objects = prompt_count;
     return SAM2_OK;

@@ -146,6 +146,14 @@ typedef void softmax_step_bf16_fn(size_t rows, size_t n, const float *s, size_t 
 typedef void divide_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
                                 size_t ldy);
 
+/* y[j, i] = x[i, j]: x [rows, columns], y [columns, rows], ldx and ldy floats from row to row. */
+typedef void transpose_f32_fn(size_t rows, size_t columns, const float *x, size_t ldx, float *y, size_t ldy);
+
+/* Softmax of interleaved groups, in place: row i of s [rows, n * groups] (lds floats apart) is n members of `groups`
+ * groups, s[i, j * groups + g] the j-th of group g, and each group's exponentials are divided by their sum. n >= 1;
+ * scores are finite. */
+typedef void softmax_groups_f32_fn(size_t rows, size_t groups, size_t n, float *s, size_t lds);
+
 /* y[j] = act(x[j]); y may be x. */
 typedef void activate_f32_fn(size_t n, activation act, const float *x, float *y);
 

@@ -50,6 +50,10 @@ TIMED(softmax_step_f32, PROFILE_SOFTMAX, 0,
 TIMED(divide_rows_f32, PROFILE_SOFTMAX, 0,
       (size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy),
       (rows, n, x, ldx, divisor, y, ldy))
+TIMED(transpose_f32, PROFILE_PACK, 0, (size_t rows, size_t columns, const float *x, size_t ldx, float *y, size_t ldy),
+      (rows, columns, x, ldx, y, ldy))
+TIMED(softmax_groups_f32, PROFILE_SOFTMAX, 0, (size_t rows, size_t groups, size_t n, float *s, size_t lds),
+      (rows, groups, n, s, lds))
 TIMED(activate_f32, PROFILE_ACTIVATION, 0, (size_t n, activation act, const float *x, float *y), (n, act, x, y))
 TIMED(weigh_rows_f32, PROFILE_RESIZE, 0,
       (size_t n, size_t taps, const float *const *row, const float *weight, float *out), (n, taps, row, weight, out))

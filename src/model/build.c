@@ -107,12 +107,25 @@ static attention_weights load_attention(builder *b, const char *prefix, size_t d
 {
     char name[128];
 #define UNDER(...) (snprintf(name, sizeof name, __VA_ARGS__), name)
-    attention_weights a;
+    attention_weights a = {0};
     a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim, SAM2_PRECISION_F32);
     a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim, SAM2_PRECISION_F32);
     a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim, SAM2_PRECISION_F32);
     a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner, SAM2_PRECISION_F32);
     return a;
+}
+
+/* prefix.weight [n, k] packed by rows of outputs, as attention_weights.image_side. */
+static const float *load_by_rows(builder *b, const char *prefix, size_t n, size_t k)
+{
+    float *out = arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, k, n));
+    if (n * k > b->row_floats)
+        b->row_floats = n * k;
+    if (!dry(b)) {
+        weights_read(tensor(b, prefix, "weight"), 0, n * k, b->rows);
+        b->m->kernels.pack_kn_f32(n, k, b->rows, k, out);
+    }
+    return out;
 }
 
 static mlp3 load_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out)
@@ -253,6 +266,12 @@ static void load_mask_decoder(builder *b)
         l->self = load_attention(b, UNDER("%s.self_attn", prefix), dim, dim);
         l->token_to_image = load_attention(b, UNDER("%s.cross_attn_token_to_image", prefix), dim, dim / 2);
         l->image_to_token = load_attention(b, UNDER("%s.cross_attn_image_to_token", prefix), dim, dim / 2);
+        if (i > 0) { /* the first layer's are image_products */
+            l->token_to_image.image_side =
+                load_by_rows(b, UNDER("%s.cross_attn_token_to_image.k_proj", prefix), dim / 2, dim);
+            l->image_to_token.image_side =
+                load_by_rows(b, UNDER("%s.cross_attn_image_to_token.q_proj", prefix), dim / 2, dim);
+        }
         l->norm1 = load_norm(b, UNDER("%s.norm1", prefix), 1e-5f);
         l->norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
         l->norm3 = load_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
@@ -261,7 +280,13 @@ static void load_mask_decoder(builder *b)
         l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp, SAM2_PRECISION_F32);
     }
     m->final = load_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim / 2);
+    m->final.image_side =
+        load_by_rows(b, "sam_mask_decoder.transformer.final_attn_token_to_image.k_proj", dim / 2, dim);
     m->final_norm = load_norm(b, "sam_mask_decoder.transformer.norm_final_attn", 1e-5f);
+    float *bias = arena_floats(&b->arena, dim);
+    for (size_t c = 0; c < dim && !dry(b); c++)
+        bias[c] = m->layers[0].image_to_token.out.bias[c] + m->no_mem_embed[c] + m->no_mask[c];
+    m->first_update_bias = bias;
     load_up(b, "sam_mask_decoder.output_upscaling.0", dim / 4, dim, m->up0);
     m->up0_norm = load_norm(b, "sam_mask_decoder.output_upscaling.1", 1e-6f);
     load_up(b, "sam_mask_decoder.output_upscaling.3", dim / 8, dim / 4, m->up1);

@@ -15,6 +15,9 @@ typedef struct hiera_block {
 /* sam.transformer.Attention: projections to and from an inner width. */
 typedef struct attention_weights {
     linear q, k, v, out;
+    /* The projection of the image's side (k of token_to_image, q of image_to_token) by rows of its outputs, to be
+     * folded onto tokens: packed [inner, d_model]. NULL where it is not needed. */
+    const float *image_side;
 } attention_weights;
 
 typedef struct two_way_layer {
@@ -59,6 +62,7 @@ typedef struct model {
     /* sam_mask_decoder */
     const float *output_tokens; /* [6, d_model]: object score, IoU, four masks */
     two_way_layer layers[MODEL_DECODER_DEPTH];
+    const float *first_update_bias; /* [d_model]: of the first image_to_token, with no_mem_embed and no_mask */
     attention_weights final;
     norm final_norm;
     linear up0[2], up1[2]; /* transposed convolutions, one product for each of the two output rows: [2 columns *
@@ -127,12 +131,49 @@ void encode_points(const model *m, const net_point *points, size_t count, float 
 /* dense [tokens, d_model] from mask logits [side/4, side/4]. */
 void encode_mask(const model *m, const exec *ex, const float *logits, float *dense);
 
-/* The mask decoder: all four masks. */
-typedef struct decoded {
-    float *masks; /* [4, side/4, side/4] */
+/* What the mask decoder needs of a picture and no prompt changes: the first layer's projections of the image, with
+ * no_mem_embed, no_mask and the dense positions. Rows [tokens, d_model / 2]. */
+typedef struct image_products {
+    float *q, *k, *v;         /* image_to_token queries, token_to_image keys and values */
+    const float *image;       /* [tokens, d_model]: what the first layer's update is added to, */
+    const float *update_bias; /* [d_model], with this */
+} image_products;
+
+/* Makes q, k, v of an embedding; dense [tokens, d_model] or NULL for no mask. `image` [tokens, d_model] becomes the
+ * image that the transformer starts from. */
+void image_products_make(const model *m, const exec *ex, const float *embedding, const float *dense, float *image,
+                         const image_products *out);
+
+/* One object to decode. */
+typedef struct decode_object {
+    const float *sparse; /* [sparse_count, d_model] */
+    size_t sparse_count;
+    const float *dense; /* [tokens, d_model], or NULL for no mask */
+    /* After decode_prompts: */
     float iou[4], object_score;
-} decoded;
-void decode_masks(const model *m, const exec *ex, const pyramid *features, const float *sparse, size_t sparse_count,
-                  const float *dense, decoded *out);
+    const float *image, *hyper;
+    /* For decode_masks: which of the four masks to make, and where each goes [side/4, side/4]. */
+    size_t mask_count;
+    int mask[4];
+    float *out[4];
+} decode_object;
+
+#define DECODE_OBJECTS 8
+#define DECODE_FOLDED_SPARSE 26 /* most sparse tokens of an object that goes the fast way */
+
+/* How many of n objects without dense prompts, from the first on, one call may take: 1 to DECODE_OBJECTS. An object
+ * with a dense prompt goes alone. */
+size_t decode_batch(const model *m, const size_t *sparse_count, size_t n);
+
+/* The batch that takes most memory. */
+size_t decode_largest_batch(const model *m, size_t *sparse_count);
+
+/* The mask decoder up to the heads. What decode_masks needs stays in the arena. `products` are the features', or NULL
+ * where there are none. An object's result has the same bits in any batch. */
+void decode_prompts(const model *m, const exec *ex, const pyramid *features, const image_products *products,
+                    decode_object *objects, size_t count);
+
+/* The masks that are wanted. */
+void decode_masks(const model *m, const exec *ex, const pyramid *features, const decode_object *objects, size_t count);
 
 #endif

@@ -51,17 +51,33 @@ sam2_status features_write(const sam2_features *f, const char *path, sam2_error 
     put_u64(header + 32, f->embedding_floats);
     put_u64(header + 40, f->s0_floats);
     put_u64(header + 48, f->s1_floats);
-    put_u64(header + 56, checksum((const uint8_t *)f->pyramid.embedding, f->bytes));
+    put_u64(header + 56, checksum((const uint8_t *)f->pyramid.embedding, f->pyramid_bytes));
     put_u64(header + HEADER_CHECKED, checksum(header, HEADER_CHECKED));
     outfile out;
     TRY(outfile_open(&out, path, error));
     sam2_status status = outfile_write(&out, header, sizeof header, error);
     if (status == SAM2_OK)
-        status = outfile_write(&out, f->pyramid.embedding, f->bytes, error);
+        status = outfile_write(&out, f->pyramid.embedding, f->pyramid_bytes, error);
     if (status == SAM2_OK)
         return outfile_commit(&out, error);
     outfile_discard(&out);
     return status;
+}
+
+/* Makes what the file does not have: the decoder's products. */
+static sam2_status complete(const model *m, sam2_features *f, sam2_error *error)
+{
+    arena a = {0};
+    exec ex = {&m->kernels, m->pool, &a, NULL};
+    features_complete(m, &ex, f);
+    size_t bytes = a.peak;
+    void *memory = NULL;
+    TRY(alloc_get(&m->allocator, bytes, "scratch memory for features", &memory, error));
+    a = (arena){.base = memory, .capacity = bytes};
+    features_complete(m, &ex, f);
+    arena_open(&a);
+    alloc_release(&m->allocator, memory, bytes);
+    return SAM2_OK;
 }
 
 static sam2_status read_mapped(const model *m, const mapfile *map, const char *path, sam2_features **out,
@@ -94,7 +110,12 @@ static sam2_status read_mapped(const model *m, const mapfile *map, const char *p
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the features are damaged (checksum)", path);
     TRY(features_create(m, width, height, &m->allocator, out, error));
     memcpy((*out)->pyramid.embedding, p + HEADER, bytes);
-    return SAM2_OK;
+    sam2_status status = complete(m, *out, error);
+    if (status != SAM2_OK) {
+        sam2_features_destroy(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 sam2_status features_read(const model *m, const char *path, sam2_features **out, sam2_error *error)

@@ -40,12 +40,13 @@ sam2_status predict_profile(sam2_context *c, bool on, sam2_error *error)
     return SAM2_OK;
 }
 
+/* What predict takes for one object. */
 typedef struct predict_buffers {
-    net_point *points; /* [PREDICT_MAX_POINTS + 2] */
-    float *sparse;     /* [PREDICT_MAX_POINTS + 3, d_model] */
+    net_point *points; /* [point_count + 2] */
+    float *sparse;     /* [point_count + 3, d_model] */
     float *logits;     /* [side / 4 squared]: a mask prompt */
     float *dense;      /* [tokens, d_model] */
-    float *masks;      /* [4, side / 4, side / 4] */
+    float *second;     /* [side / 4 squared]: a mask that may replace the first */
 } predict_buffers;
 
 static predict_buffers take_buffers(const model *m, arena *a, size_t points, bool with_mask)
@@ -56,8 +57,25 @@ static predict_buffers take_buffers(const model *m, arena *a, size_t points, boo
     b.sparse = arena_floats(a, (points + 3) * dim);
     b.logits = with_mask ? arena_floats(a, low) : NULL;
     b.dense = with_mask ? arena_floats(a, model_side(m, 16) * model_side(m, 16) * dim) : NULL;
-    b.masks = arena_floats(a, 4 * low);
+    b.second = arena_floats(a, low);
     return b;
+}
+
+/* Memory of a decoder call: `count` objects with so many sparse tokens each, or one with a mask prompt. */
+static void measure_decode(const model *m, const exec *ex, size_t count, size_t sparse_count, bool with_mask)
+{
+    decode_object objects[DECODE_OBJECTS] = {0};
+    size_t mark = arena_mark(ex->arena);
+    for (size_t i = 0; i < count; i++) {
+        predict_buffers b = take_buffers(m, ex->arena, sparse_count, with_mask);
+        objects[i].sparse_count = sparse_count;
+        if (with_mask)
+            encode_mask(m, ex, b.logits, b.dense);
+    }
+    /* A dry run has no dense prompt to look at: without products it goes the same way. */
+    decode_prompts(m, ex, &(pyramid){0}, with_mask ? NULL : &(image_products){0}, objects, count);
+    decode_masks(m, ex, &(pyramid){0}, objects, count);
+    arena_reset(ex->arena, mark);
 }
 
 size_t predict_workspace(const model *m)
@@ -66,10 +84,10 @@ size_t predict_workspace(const model *m)
     exec ex = exec_on(m, &a);
     sam2_image largest = {.width = PICTURE_MAX_SIDE, .height = PICTURE_MAX_SIDE};
     encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
-    predict_buffers b = take_buffers(m, &a, PREDICT_MAX_POINTS, true);
-    encode_mask(m, &ex, b.logits, b.dense);
-    decoded out = {0};
-    decode_masks(m, &ex, &(pyramid){0}, NULL, prompt_tokens(PREDICT_MAX_POINTS + 2), b.dense, &out);
+    size_t sparse_count, objects = decode_largest_batch(m, &sparse_count);
+    measure_decode(m, &ex, objects, sparse_count, false);
+    measure_decode(m, &ex, 1, DECODE_FOLDED_SPARSE, true);
+    measure_decode(m, &ex, 1, PREDICT_MAX_POINTS + 3, true);
     return a.peak;
 }
 
@@ -84,7 +102,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->width = width;
     f->height = height;
     pyramid_sizes(m, &f->embedding_floats, &f->s0_floats, &f->s1_floats);
-    f->bytes = (f->embedding_floats + f->s0_floats + f->s1_floats) * sizeof(float);
+    f->pyramid_bytes = (f->embedding_floats + f->s0_floats + f->s1_floats) * sizeof(float);
+    size_t inner_floats = f->embedding_floats / 2;
+    f->bytes = f->pyramid_bytes + 3 * inner_floats * sizeof(float);
     sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
     if (status != SAM2_OK) {
         alloc_release(a, f, sizeof *f);
@@ -93,8 +113,20 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->pyramid.embedding = memory;
     f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
     f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
+    f->products = (image_products){.q = f->pyramid.s1 + f->s1_floats,
+                                   .k = f->pyramid.s1 + f->s1_floats + inner_floats,
+                                   .v = f->pyramid.s1 + f->s1_floats + 2 * inner_floats,
+                                   .image = f->pyramid.embedding};
     *out = f;
     return SAM2_OK;
+}
+
+void features_complete(const model *m, const exec *ex, sam2_features *f)
+{
+    size_t mark = arena_mark(ex->arena);
+    float *image = arena_floats(ex->arena, model_side(m, 16) * model_side(m, 16) * (size_t)m->config.d_model);
+    image_products_make(m, ex, f->pyramid.embedding, NULL, image, &f->products);
+    arena_reset(ex->arena, mark);
 }
 
 static watcher watcher_of(const sam2_context *c)
@@ -126,6 +158,7 @@ sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_featur
     watcher w = watcher_of(c);
     profile_enter(ex.profile, PROFILE_PREPROCESS);
     encode_image(m, &ex, preprocess, &(preprocess_job){m, image}, &features->pyramid, &w);
+    features_complete(m, &ex, features);
     profile_leave(ex.profile);
     if (w.observe)
         watch_features(&w, m, &ex, features);
@@ -169,22 +202,16 @@ static void mask_to_logits(const sam2_prompt *p, size_t side, float *out)
         }
 }
 
-/* MaskDecoder._dynamic_multimask_via_stability: the first mask if it is stable, else the best of the other three. */
-static int choose_single(const decoded *d, size_t count)
+/* MaskDecoder._dynamic_multimask_via_stability: whether a mask may stay. */
+static bool is_stable(const float *mask, size_t count)
 {
     const float delta = 0.05f, least = 0.98f;
     size_t inner = 0, outer = 0;
     for (size_t i = 0; i < count; i++) {
-        inner += d->masks[i] > delta;
-        outer += d->masks[i] > -delta;
+        inner += mask[i] > delta;
+        outer += mask[i] > -delta;
     }
-    if (outer == 0 || (float)inner / (float)outer >= least)
-        return 0;
-    int best = 1;
-    for (int i = 2; i < 4; i++)
-        if (d->iou[i] > d->iou[best])
-            best = i;
-    return best;
+    return outer == 0 || (float)inner / (float)outer >= least;
 }
 
 static void watch_prompt(watcher *w, const model *m, const exec *ex, const float *sparse, size_t tokens,
@@ -202,25 +229,46 @@ static void watch_prompt(watcher *w, const model *m, const exec *ex, const float
     arena_reset(ex->arena, mark);
 }
 
-/* Copies the masks that are asked for, in the order that is asked for. */
-static void keep_masks(const decoded *d, const sam2_predict_options *options, sam2_result *result, int object)
+/* Orders the masks that are asked for, now that their scores are known, and says where they go. */
+static void want_masks(decode_object *d, const predict_buffers *b, const sam2_predict_options *options,
+                       sam2_result *result, int object)
 {
     size_t count = (size_t)result->side * (size_t)result->side;
+    float *logits = (float *)result->logits + (size_t)object * (size_t)result->masks * count;
     int order[3] = {1, 2, 3};
-    if (!options->multimask)
-        order[0] = choose_single(d, count);
-    else if (options->best_first)
+    if (!options->multimask || options->best_first)
         for (int i = 1; i < 3; i++) /* insertion keeps equal scores in the network's order */
             for (int j = i; j > 0 && d->iou[order[j]] > d->iou[order[j - 1]]; j--) {
                 int t = order[j];
                 order[j] = order[j - 1];
                 order[j - 1] = t;
             }
-    for (int i = 0; i < result->masks; i++) {
-        size_t slot = (size_t)object * (size_t)result->masks + (size_t)i;
-        memcpy((float *)result->logits + slot * count, d->masks + (size_t)order[i] * count, count * sizeof(float));
-        ((result_mask *)result->info)[slot] = (result_mask){d->iou[order[i]], d->object_score, order[i]};
+    if (!options->multimask) { /* the first mask, and the best other one in case that is not stable */
+        d->mask_count = 2;
+        d->mask[0] = 0;
+        d->mask[1] = order[0];
+        d->out[0] = logits;
+        d->out[1] = b->second;
+        return;
     }
+    d->mask_count = 3;
+    for (int i = 0; i < 3; i++) {
+        d->mask[i] = order[i];
+        d->out[i] = logits + (size_t)i * count;
+    }
+}
+
+static void keep_masks(const decode_object *d, const sam2_predict_options *options, sam2_result *result, int object)
+{
+    size_t count = (size_t)result->side * (size_t)result->side;
+    result_mask *info = (result_mask *)result->info + (size_t)object * (size_t)result->masks;
+    int first = 0;
+    if (!options->multimask && !is_stable(d->out[0], count)) {
+        memcpy(d->out[0], d->out[1], count * sizeof(float));
+        first = 1;
+    }
+    for (int i = 0; i < result->masks; i++)
+        info[i] = (result_mask){d->iou[d->mask[first + i]], d->object_score, d->mask[first + i]};
 }
 
 static void watch_masks(watcher *w, const sam2_result *result, int object)
@@ -237,31 +285,55 @@ static void watch_masks(watcher *w, const sam2_result *result, int object)
     watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
 }
 
-sam2_status predict_object(sam2_context *c, const sam2_features *features, const sam2_prompt *prompt,
-                           const sam2_predict_options *options, sam2_result *result, int object, sam2_error *error)
+/* How many of the prompts go into the decoder together. */
+static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prompts, size_t count)
+{
+    size_t sparse_count[DECODE_OBJECTS], n = 0;
+    for (; n < count && n < DECODE_OBJECTS && !prompts[n].mask && !prompts[n].low_res_logits; n++)
+        sparse_count[n] = prompt_tokens((size_t)prompts[n].point_count + (prompts[n].box ? 2 : 0));
+    return n == 0 || w->observe ? 1 : decode_batch(m, sparse_count, n);
+}
+
+sam2_status predict_objects(sam2_context *c, const sam2_features *features, const sam2_prompt *prompts, int count,
+                            const sam2_predict_options *options, sam2_result *result, int first, int *done,
+                            sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};
     exec ex = exec_of(c, &a);
     watcher w = watcher_of(c);
     profile_enter(ex.profile, PROFILE_PROMPT);
-    bool with_mask = prompt->low_res_logits || prompt->mask;
-    predict_buffers b = take_buffers(m, &a, (size_t)prompt->point_count, with_mask);
-    size_t points = place_points(m, features, prompt, b.points), tokens = prompt_tokens(points);
-    encode_points(m, b.points, points, b.sparse);
-    if (prompt->mask)
-        mask_to_logits(prompt, model_side(m, 4), b.logits);
-    if (with_mask)
-        encode_mask(m, &ex, prompt->mask ? b.logits : prompt->low_res_logits, b.dense);
-    if (w.observe)
-        watch_prompt(&w, m, &ex, b.sparse, tokens, b.dense);
-    decoded out = {.masks = b.masks};
-    decode_masks(m, &ex, &features->pyramid, b.sparse, tokens, b.dense, &out);
+    size_t batch = batch_of(m, &w, prompts, (size_t)count);
+    predict_buffers buffers[DECODE_OBJECTS];
+    decode_object objects[DECODE_OBJECTS] = {0};
+    for (size_t i = 0; i < batch; i++) {
+        const sam2_prompt *p = &prompts[i];
+        bool with_mask = p->low_res_logits || p->mask;
+        buffers[i] = take_buffers(m, &a, (size_t)p->point_count, with_mask);
+        predict_buffers *b = &buffers[i];
+        size_t points = place_points(m, features, p, b->points);
+        encode_points(m, b->points, points, b->sparse);
+        if (p->mask)
+            mask_to_logits(p, model_side(m, 4), b->logits);
+        if (with_mask)
+            encode_mask(m, &ex, p->mask ? b->logits : p->low_res_logits, b->dense);
+        objects[i] = (decode_object){.sparse = b->sparse, .sparse_count = prompt_tokens(points), .dense = b->dense};
+        if (w.observe)
+            watch_prompt(&w, m, &ex, b->sparse, objects[i].sparse_count, b->dense);
+    }
+    image_products products = features->products;
+    products.update_bias = m->first_update_bias;
+    decode_prompts(m, &ex, &features->pyramid, &products, objects, batch);
+    for (size_t i = 0; i < batch; i++)
+        want_masks(&objects[i], &buffers[i], options, result, first + (int)i);
+    decode_masks(m, &ex, &features->pyramid, objects, batch);
     exec_stage(&ex, PROFILE_RESULT);
-    keep_masks(&out, options, result, object);
+    for (size_t i = 0; i < batch; i++)
+        keep_masks(&objects[i], options, result, first + (int)i);
     profile_leave(ex.profile);
     if (w.observe)
-        watch_masks(&w, result, object);
+        watch_masks(&w, result, first);
     arena_reset(&a, 0);
+    *done = (int)batch;
     return watch_result(&w, error);
 }

@@ -29,7 +29,9 @@ struct sam2_features {
     int width, height; /* the picture's */
     pyramid pyramid;
     size_t embedding_floats, s0_floats, s1_floats;
-    size_t bytes; /* of the block, which `pyramid.embedding` starts */
+    size_t pyramid_bytes; /* of the block's first part, the pyramid, which `pyramid.embedding` starts */
+    size_t bytes;         /* of the block: then the products */
+    image_products products;
 };
 
 typedef struct result_mask {
@@ -53,13 +55,18 @@ size_t predict_workspace(const model *m);
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
                             sam2_error *error);
 
+/* Makes the products from the pyramid, which is there; takes scratch memory from the arena. */
+void features_complete(const model *m, const exec *ex, sam2_features *features);
+
 sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
 
 /* Starts a new profile of the context's calls, or stops having one. */
 sam2_status predict_profile(sam2_context *context, bool on, sam2_error *error);
 
-/* One object's masks into `result`, which has room. */
-sam2_status predict_object(sam2_context *context, const sam2_features *features, const sam2_prompt *prompt,
-                           const sam2_predict_options *options, sam2_result *result, int object, sam2_error *error);
+/* Masks of the first few of `count` prompts into `result`, which has room, as objects `first` ...; *done (at least 1)
+ * says of how many. */
+sam2_status predict_objects(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int count,
+                            const sam2_predict_options *options, sam2_result *result, int first, int *done,
+                            sam2_error *error);
 
 #endif

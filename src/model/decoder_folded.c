@@ -1,0 +1,327 @@
+/* The two-way transformer (sam.transformer.TwoWayTransformer) for a few tokens, of several objects at once: everything
+ * on the image's side is folded onto the tokens (decoder_pass.c). */
+#include "model/decoder.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t inner_dim(const model *m)
+{
+    return (size_t)m->config.d_model / 2;
+}
+
+void image_products_make(const model *m, const exec *ex, const float *embedding, const float *dense, float *image,
+                         const image_products *out)
+{
+    size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), pixels = model_side(m, 16) * model_side(m, 16);
+    const two_way_layer *l = &m->layers[0];
+    /* The image predictor's embedding has no_mem_embed, for there is no memory; then the dense prompt. */
+    op_add(ex, pixels, dim, embedding, m->no_mem_embed, dense, image);
+    if (!dense)
+        op_add(ex, pixels, dim, image, m->no_mask, NULL, image);
+    op_linear(ex, &l->token_to_image.v, pixels, image, dim, out->v, inner, ACT_NONE, NULL, 0);
+    size_t mark = arena_mark(ex->arena);
+    float *positioned = arena_floats(ex->arena, pixels * dim);
+    op_add(ex, pixels, dim, image, NULL, m->dense_pe, positioned);
+    op_linear(ex, &l->token_to_image.k, pixels, positioned, dim, out->k, inner, ACT_NONE, NULL, 0);
+    op_linear(ex, &l->image_to_token.q, pixels, positioned, dim, out->q, inner, ACT_NONE, NULL, 0);
+    arena_reset(ex->arena, mark);
+}
+
+/* ---- self-attention of tokens ---- */
+
+typedef struct self_job {
+    const model *m;
+    const exec *ex;
+    const token_rows *t;
+    const float *q, *k, *v; /* [rows, d_model] */
+    float *y;
+    float *scratch; /* [threads][scratch_floats] */
+    size_t scratch_floats;
+} self_job;
+
+static void self_item(void *context, size_t object, int worker)
+{
+    const self_job *j = context;
+    const kernels *k = j->ex->k;
+    size_t dim = (size_t)j->m->config.d_model, heads = (size_t)j->m->config.decoder_heads, head_dim = dim / heads,
+           count = j->t->count[object], first = j->t->first[object] * dim;
+    float *keys = j->scratch + (size_t)worker * j->scratch_floats;
+    float *values = keys + ops_packed_floats(k, FOLD_TOKENS, head_dim);
+    float *scores = values + ops_packed_floats(k, head_dim, FOLD_TOKENS);
+    float largest[FOLD_TOKENS], sum[FOLD_TOKENS], rescale[FOLD_TOKENS], scale = 1.0f / sqrtf((float)head_dim);
+    for (size_t h = 0; h < heads; h++) {
+        size_t at = first + h * head_dim;
+        k->pack_nk_f32(count, head_dim, j->k + at, dim, keys);
+        k->pack_kn_f32(count, head_dim, j->v + at, dim, values);
+        k->gemm_f32(&(gemm_f32_args){.m = count,
+                                     .n = count,
+                                     .k = head_dim,
+                                     .a = j->q + at,
+                                     .lda = dim,
+                                     .b = keys,
+                                     .b_stride = head_dim * k->gemm_f32_nr,
+                                     .c = scores,
+                                     .ldc = FOLD_TOKENS});
+        for (size_t i = 0; i < count; i++) {
+            for (size_t c = 0; c < count; c++)
+                scores[i * FOLD_TOKENS + c] *= scale;
+            largest[i] = -INFINITY;
+            sum[i] = 0.0f;
+        }
+        k->softmax_step_f32(count, count, scores, FOLD_TOKENS, largest, sum, rescale);
+        k->gemm_f32(&(gemm_f32_args){.m = count,
+                                     .n = head_dim,
+                                     .k = count,
+                                     .a = scores,
+                                     .lda = FOLD_TOKENS,
+                                     .b = values,
+                                     .b_stride = count * k->gemm_f32_nr,
+                                     .c = j->y + at,
+                                     .ldc = dim});
+        k->divide_rows_f32(count, head_dim, j->y + at, dim, sum, j->y + at, dim);
+    }
+}
+
+/* q = attention(xq, xq, q), projected, + residual (NULL for none). */
+static void attend_self(const model *m, const exec *ex, const attention_weights *a, const token_rows *t,
+                        const float *xq, const float *residual)
+{
+    size_t dim = (size_t)m->config.d_model, rows = t->rows, mark = arena_mark(ex->arena);
+    float *q = arena_floats(ex->arena, rows * dim), *k = arena_floats(ex->arena, rows * dim),
+          *v = arena_floats(ex->arena, rows * dim), *y = arena_floats(ex->arena, rows * dim);
+    self_job j = {.m = m, .ex = ex, .t = t, .q = q, .k = k, .v = v, .y = y};
+    size_t head_dim = dim / (size_t)m->config.decoder_heads;
+    j.scratch_floats = ops_packed_floats(ex->k, FOLD_TOKENS, head_dim) +
+                       ops_packed_floats(ex->k, head_dim, FOLD_TOKENS) + FOLD_TOKENS * FOLD_TOKENS;
+    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
+    op_linear(ex, &a->q, rows, xq, dim, q, dim, ACT_NONE, NULL, 0);
+    op_linear(ex, &a->k, rows, xq, dim, k, dim, ACT_NONE, NULL, 0);
+    op_linear(ex, &a->v, rows, t->q, dim, v, dim, ACT_NONE, NULL, 0);
+    if (!exec_dry(ex))
+        pool_run(ex->pool, self_item, &j, t->objects);
+    op_linear(ex, &a->out, rows, y, dim, t->q, dim, ACT_NONE, residual, dim);
+    arena_reset(ex->arena, mark);
+}
+
+/* ---- folding ---- */
+
+static size_t packed_floats(const exec *ex, size_t n, size_t k)
+{
+    return ops_packed_floats(ex->k, n, k);
+}
+
+/* x [rows, inner] = a projection of tokens, scaled for attention where `scale` is not 1. */
+static const float *project(const model *m, const exec *ex, const token_rows *t, const linear *l, const float *from,
+                            float scale)
+{
+    size_t inner = inner_dim(m);
+    float *x = arena_floats(ex->arena, t->rows * inner);
+    op_linear(ex, l, t->rows, from, (size_t)m->config.d_model, x, inner, ACT_NONE, NULL, 0);
+    if (!exec_dry(ex) && scale != 1.0f)
+        for (size_t i = 0; i < t->rows * inner; i++)
+            x[i] *= scale;
+    return x;
+}
+
+/* Columns for rows that are projected already: column (token, head) is the token's channels of that head, 0 elsewhere.
+ * Packed [inner, columns] from x [tokens, inner]. */
+static const float *spread(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
+{
+    size_t inner = inner_dim(m), heads = (size_t)m->config.decoder_heads, head_dim = inner / heads,
+           nr = ex->k->gemm_f32_nr, count = t->count[object], floats = packed_floats(ex, count * heads, inner);
+    float *out = arena_floats(ex->arena, floats);
+    if (exec_dry(ex))
+        return NULL;
+    memset(out, 0, floats * sizeof *out);
+    x += t->first[object] * inner;
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < inner; c++) {
+            size_t column = i * heads + c / head_dim;
+            out[column / nr * nr * inner + c * nr + column % nr] = x[i * inner + c];
+        }
+    return out;
+}
+
+/* rows [rows * heads, d_model]: each head's channels of x through its part of a matrix packed by rows of inputs, whose
+ * panels are `inner` long. */
+static const float *through_heads(const model *m, const exec *ex, size_t rows, const float *x, const float *packed)
+{
+    size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), heads = (size_t)m->config.decoder_heads,
+           head_dim = inner / heads, nr = ex->k->gemm_f32_nr;
+    float *out = arena_floats(ex->arena, rows * heads * dim);
+    for (size_t h = 0; h < heads && !exec_dry(ex); h++)
+        ex->k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                         .n = dim,
+                                         .k = head_dim,
+                                         .a = x + h * head_dim,
+                                         .lda = inner,
+                                         .b = packed + h * head_dim * nr,
+                                         .b_stride = inner * nr,
+                                         .c = out + h * dim,
+                                         .ldc = heads * dim});
+    return out;
+}
+
+/* Packs an object's part of rows from through_heads: as columns of length d_model. */
+static const float *as_columns(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+{
+    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
+    float *out = arena_floats(ex->arena, packed_floats(ex, n, dim));
+    if (!exec_dry(ex))
+        ex->k->pack_nk_f32(n, dim, rows + t->first[object] * heads * dim, dim, out);
+    return out;
+}
+
+/* The same as rows of a [columns, d_model] operand. */
+static const float *as_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+{
+    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
+    float *out = arena_floats(ex->arena, packed_floats(ex, dim, n));
+    if (!exec_dry(ex))
+        ex->k->pack_kn_f32(n, dim, rows + t->first[object] * heads * dim, dim, out);
+    return out;
+}
+
+/* What the image's projection's bias adds to scores: bias . x of each token and head. */
+static const float *bias_scores(const model *m, const exec *ex, const token_rows *t, const float *bias, const float *x)
+{
+    size_t inner = inner_dim(m), heads = (size_t)m->config.decoder_heads, head_dim = inner / heads;
+    float *out = arena_floats(ex->arena, t->rows * heads);
+    for (size_t i = 0; i < t->rows * heads && !exec_dry(ex); i++) {
+        const float *b = bias + i % heads * head_dim, *row = x + i * head_dim;
+        out[i] = 0.0f;
+        for (size_t c = 0; c < head_dim; c++)
+            out[i] += b[c] * row[c];
+    }
+    return out;
+}
+
+/* ---- layers ---- */
+
+static void add_positions(const model *m, const exec *ex, const token_rows *t)
+{
+    op_add(ex, t->rows, (size_t)m->config.d_model, t->q, NULL, t->tokens, t->q_pe);
+}
+
+/* The first half of a layer up to the tokens that ask the image. */
+static void begin_layer(const model *m, const exec *ex, const two_way_layer *l, bool first, const token_rows *t)
+{
+    size_t dim = (size_t)m->config.d_model;
+    if (first) /* no positions, and the result replaces the tokens */
+        attend_self(m, ex, &l->self, t, t->q, NULL);
+    else
+        attend_self(m, ex, &l->self, t, t->q_pe, t->q);
+    op_layernorm(ex, &l->norm1, t->rows, dim, t->q, ACT_NONE, t->q);
+    add_positions(m, ex, t);
+}
+
+/* Takes what the tokens got from the image through projection and normalisation. */
+static void take_attended(const model *m, const exec *ex, const attention_weights *a, const norm *n,
+                          const token_rows *t, const float *attended)
+{
+    size_t dim = (size_t)m->config.d_model;
+    op_linear(ex, &a->out, t->rows, attended, inner_dim(m), t->q, dim, ACT_NONE, t->q, dim);
+    op_layernorm(ex, n, t->rows, dim, t->q, ACT_NONE, t->q);
+}
+
+static void run_mlp(const model *m, const exec *ex, const two_way_layer *l, const token_rows *t)
+{
+    size_t dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
+    float *hidden = arena_floats(ex->arena, t->rows * l->fc1.n);
+    op_linear(ex, &l->fc1, t->rows, t->q, dim, hidden, l->fc1.n, ACT_RELU, NULL, 0);
+    op_linear(ex, &l->fc2, t->rows, hidden, l->fc1.n, t->q, dim, ACT_NONE, t->q, dim);
+    op_layernorm(ex, &l->norm3, t->rows, dim, t->q, ACT_NONE, t->q);
+    add_positions(m, ex, t);
+    arena_reset(ex->arena, mark);
+}
+
+/* The tokens' side of image_to_token attention: what columns give to scores, and to the image. With `products` the
+ * image's queries are projected already. */
+static void fold_answers(const model *m, const exec *ex, const token_rows *t, const two_way_layer *l,
+                         const image_products *products, float *const *image, image_pass *p)
+{
+    const attention_weights *a = &l->image_to_token;
+    const float *key = project(m, ex, t, &a->k, t->q_pe, p->scale), *key_rows = NULL, *bias = NULL;
+    if (!products) {
+        key_rows = through_heads(m, ex, t->rows, key, a->image_side);
+        bias = bias_scores(m, ex, t, a->q.bias, key);
+    }
+    const float *value_rows = through_heads(m, ex, t->rows, project(m, ex, t, &a->v, t->q, 1.0f), a->out.packed);
+    p->norm = &l->norm4;
+    p->update_bias = products ? products->update_bias : a->out.bias;
+    p->scores_a = products ? products->q : NULL;
+    for (size_t i = 0; i < t->objects; i++) {
+        pass_object *o = &p->object[i];
+        o->scores = products ? spread(m, ex, t, i, key) : as_columns(m, ex, t, i, key_rows);
+        o->scores_bias = bias ? bias + t->first[i] * (size_t)m->config.decoder_heads : NULL;
+        o->update = as_rows(m, ex, t, i, value_rows);
+        o->old = products ? products->image : image[i];
+        o->image = image[i];
+    }
+}
+
+/* The tokens' side of token_to_image attention `a`, and what it answers: attended [rows, inner]. With `products` the
+ * image's keys and values are projected already. The keys' bias adds the same to all scores of a column: it is left
+ * out. */
+static void fold_questions(const model *m, const exec *ex, const token_rows *t, const attention_weights *a,
+                           const image_products *products, float *attended, image_pass *p)
+{
+    const float *query = project(m, ex, t, &a->q, t->q_pe, p->scale), *rows = NULL;
+    if (products) {
+        p->queries_a = products->k;
+        p->values = products->v;
+    } else {
+        rows = through_heads(m, ex, t->rows, query, a->image_side);
+        p->value_projection = &a->v;
+    }
+    for (size_t i = 0; i < t->objects; i++) {
+        pass_object *o = &p->object[i];
+        o->queries = products ? spread(m, ex, t, i, query) : as_columns(m, ex, t, i, rows);
+        o->attended = exec_dry(ex) ? NULL : attended + t->first[i] * inner_dim(m);
+        pass_take(p, o);
+    }
+}
+
+static image_pass new_pass(const model *m, const exec *ex, const token_rows *t)
+{
+    size_t pixels = model_side(m, 16) * model_side(m, 16), heads = (size_t)m->config.decoder_heads;
+    image_pass p = {.m = m, .ex = ex, .objects = t->objects, .pixels = pixels};
+    p.items = (pixels + ITEM_PIXELS - 1) / ITEM_PIXELS;
+    p.scale = 1.0f / sqrtf((float)(inner_dim(m) / heads));
+    for (size_t i = 0; i < t->objects; i++)
+        p.object[i].tokens = t->count[i];
+    return p;
+}
+
+void transform_folded(const model *m, const exec *ex, const token_rows *t, const image_products *products,
+                      float *const *image)
+{
+    const two_way_layer *l = m->layers;
+    size_t mark = arena_mark(ex->arena);
+    float *attended = arena_floats(ex->arena, t->rows * inner_dim(m));
+    begin_layer(m, ex, &l[0], true, t);
+    image_pass p = new_pass(m, ex, t);
+    fold_questions(m, ex, t, &l[0].token_to_image, products, attended, &p);
+    pass_run(&p);
+    take_attended(m, ex, &l[0].token_to_image, &l[0].norm2, t, attended);
+    run_mlp(m, ex, &l[0], t);
+    /* The image's update by a layer does not change its tokens: the next layer's, or the final ones, ask the new image
+     * in the same pass. */
+    for (int i = 0; i < MODEL_DECODER_DEPTH; i++) {
+        const two_way_layer *next = i + 1 < MODEL_DECODER_DEPTH ? &l[i + 1] : NULL;
+        const attention_weights *asks = next ? &next->token_to_image : &m->final;
+        size_t start = arena_mark(ex->arena);
+        p = new_pass(m, ex, t);
+        fold_answers(m, ex, t, &l[i], i == 0 ? products : NULL, image, &p);
+        if (next)
+            begin_layer(m, ex, next, false, t);
+        fold_questions(m, ex, t, asks, NULL, attended, &p);
+        pass_run(&p);
+        take_attended(m, ex, asks, next ? &next->norm2 : &m->final_norm, t, attended);
+        if (next)
+            run_mlp(m, ex, next, t);
+        arena_reset(ex->arena, start);
+    }
+    arena_reset(ex->arena, mark);
+}
