@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OBJECTS 4
+#define OBJECTS 14
 
 /* What one run gives, to be compared bit for bit. */
 typedef struct outcome {
@@ -15,18 +15,33 @@ typedef struct outcome {
     size_t floats;
 } outcome;
 
-static const sam2_point clicks[] = {{60, 40, 1}, {110, 70, 0}, {20, 20, 1}};
-static const sam2_box box = {20, 15, 120, 80};
+#define MOST_CLICKS 40
 
-/* Four objects with different numbers of points, one with a box. */
-static void make_prompts(sam2_prompt prompts[OBJECTS])
+/* Objects with different numbers of points, some with boxes, two with logits of an earlier mask, one with more points
+ * than a batch takes; more objects than a batch takes, too. */
+typedef struct request {
+    sam2_point clicks[MOST_CLICKS];
+    sam2_box box;
+    float *logits;
+    sam2_prompt prompts[OBJECTS];
+} request;
+
+static void make_request(request *r, int side)
 {
+    r->box = (sam2_box){20, 15, 120, 80};
+    r->logits = made_logits(side);
+    for (int i = 0; i < MOST_CLICKS; i++)
+        r->clicks[i] = (sam2_point){(float)(20 + 37 * i % 100), (float)(10 + 23 * i % 70), i % 3 != 1};
     for (int i = 0; i < OBJECTS; i++) {
-        prompts[i] = (sam2_prompt)SAM2_PROMPT_INIT;
-        prompts[i].points = clicks;
-        prompts[i].point_count = i < 3 ? i + 1 : 0;
+        sam2_prompt *p = &r->prompts[i];
+        *p = (sam2_prompt)SAM2_PROMPT_INIT;
+        p->points = r->clicks + i % 7;
+        p->point_count = i == 12 ? 33 : i == 5 ? 20 : i % 4;
+        if (i % 5 == 3)
+            p->box = &r->box;
+        if (i == 9 || i == 10)
+            p->low_res_logits = r->logits;
     }
-    prompts[3].box = &box;
 }
 
 static void copy_outcome(const sam2_result *r, outcome *out, int first)
@@ -59,20 +74,24 @@ static outcome run(const sam2_model *model, const weights *fixture, bool one_by_
     int width, height;
     uint8_t *pixels = fixture_picture(fixture, &width, &height);
     sam2_image image = {pixels, width, height, (ptrdiff_t)width * 3, SAM2_PIXEL_RGB};
-    sam2_prompt prompts[OBJECTS];
+    sam2_model_info info = SAM2_MODEL_INFO_INIT;
+    request request;
     outcome out = {0};
-    make_prompts(prompts);
+    need_ok(sam2_model_get_info(model, &info, &error), &error);
+    make_request(&request, info.low_res_size);
     need_ok(sam2_context_create(model, &context, &error), &error);
     need_ok(sam2_result_create(model, &result, &error), &error);
     need_ok(sam2_features_encode(context, &image, &features, &error), &error);
     for (int i = 0; i < (one_by_one ? OBJECTS : 1); i++) {
-        need_ok(sam2_predict(context, features, prompts + i, one_by_one ? 1 : OBJECTS, NULL, result, &error), &error);
+        need_ok(sam2_predict(context, features, request.prompts + i, one_by_one ? 1 : OBJECTS, NULL, result, &error),
+                &error);
         copy_outcome(result, &out, i);
     }
     sam2_result_destroy(result);
     sam2_features_destroy(features);
     sam2_context_destroy(context);
     free(pixels);
+    free(request.logits);
     return out;
 }
 
