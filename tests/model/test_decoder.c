@@ -38,6 +38,7 @@ static void set_up(bench *b, const weights *fixture, const char *isa)
 {
     sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
     options.isa = isa;
+    options.precision = SAM2_PRECISION_F32;
     options.threads = 2;
     memset(b, 0, sizeof *b);
     b->owner = fixture_model(fixture, &options);
