@@ -123,7 +123,8 @@ SAM2_API sam2_status sam2_model_open(const char *path, const sam2_model_options 
 SAM2_API sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options,
                                             sam2_model **model, sam2_error *error);
 
-/* Releases a model. All its contexts must have been destroyed before; features may outlive it. NULL is allowed. Since
+/* Releases a model. All its contexts must have been destroyed before; features and results may outlive it (its threads
+ * end with the last result). NULL is allowed. Since
  * 0.1. */
 SAM2_API void sam2_model_close(sam2_model *model);
 
@@ -330,7 +331,7 @@ SAM2_API sam2_status sam2_result_get_mask(const sam2_result *result, int object,
 SAM2_API sam2_status sam2_mask_to_logits(const sam2_mask *mask, float *out, ptrdiff_t stride, sam2_error *error);
 
 /* The same thresholded: `out` is [height, stride] bytes, `inside` where the logit is > 0, else 0. No float picture is
- * made. Since 0.1. */
+ * made. Both work on the model's threads where the mask is a result's. Since 0.1. */
 SAM2_API sam2_status sam2_mask_to_bytes(const sam2_mask *mask, uint8_t inside, uint8_t *out, ptrdiff_t stride,
                                         sam2_error *error);
 

@@ -85,7 +85,7 @@ sam2_status sam2_result_create(const sam2_model *model, sam2_result **result, sa
     TRY(alloc_array(&model->m->allocator, 1, sizeof(sam2_result), "a result", &memory, error));
     sam2_result *r = memory;
     r->allocator = model->m->allocator;
-    r->kernels = model->m->kernels;
+    r->enlarger = (enlarger){model->m->kernels, pool_share(model->m->pool)};
     *result = r;
     return SAM2_OK;
 }
@@ -97,6 +97,7 @@ void sam2_result_destroy(sam2_result *result)
     sam2_allocator a = result->allocator;
     alloc_release(&a, result->logits, result->logits_bytes);
     alloc_release(&a, result->info, result->info_bytes);
+    pool_destroy(result->enlarger.pool);
     alloc_release(&a, result, sizeof *result);
 }
 
@@ -232,13 +233,12 @@ sam2_status sam2_result_get_mask(const sam2_result *result, int object, int mask
                        .score = info->score,
                        .object_score = info->object_score,
                        .index = info->index,
-                       .internal = &result->kernels};
+                       .internal = &result->enlarger};
     return SAM2_OK;
 }
 
-/* Checks a caller's mask and makes what enlarges it; `plain` is filled where the mask has no kernels of a model with
- * it. */
-static sam2_status open_mask(const sam2_mask *mask, kernels *plain, enlarge *out, sam2_error *error)
+/* Checks a caller's mask and makes what enlarges it; `own` is filled where the mask is of no result. */
+static sam2_status open_mask(const sam2_mask *mask, enlarger *own, enlarge *out, sam2_error *error)
 {
     CHECK_POINTER(mask);
     sam2_mask m = SAM2_MASK_INIT;
@@ -250,37 +250,43 @@ static sam2_status open_mask(const sam2_mask *mask, kernels *plain, enlarge *out
     if (m.width < 1 || m.height < 1 || m.width > 65536 || m.height > 65536)
         return error_set(error, SAM2_ERROR_ARGUMENT, "a mask of %d x %d; sides from 1 to 65536 can be used", m.width,
                          m.height);
-    if (!m.internal)
-        kernels_select(plain, CPU_REF);
-    *out = (enlarge){.k = m.internal ? m.internal : plain,
+    const enlarger *by = m.internal ? m.internal : own;
+    if (!m.internal) {
+        kernels_select(&own->kernels, CPU_REF);
+        own->pool = NULL;
+    }
+    *out = (enlarge){.k = &by->kernels,
                      .logits = m.low_res_logits,
                      .side = (size_t)m.low_res_size,
                      .width = (size_t)m.width,
-                     .height = (size_t)m.height};
+                     .height = (size_t)m.height,
+                     .pool = by->pool};
     return SAM2_OK;
 }
 
 typedef struct logits_out {
+    const kernels *k;
     float *out;
     ptrdiff_t stride;
 } logits_out;
 
-static void put_logits(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void put_logits(void *user, size_t x, size_t y, size_t n, const float *top, const float *bottom, float v)
 {
     const logits_out *o = user;
-    memcpy(o->out + (ptrdiff_t)y * o->stride + x, logits, n * sizeof *logits);
+    o->k->weigh_rows_f32(n, 2, (const float *const[]){top, bottom}, (const float[]){1.0f - v, v},
+                         o->out + (ptrdiff_t)y * o->stride + x);
 }
 
 sam2_status sam2_mask_to_logits(const sam2_mask *mask, float *out, ptrdiff_t stride, sam2_error *error)
 {
-    kernels plain;
+    enlarger own;
     enlarge e;
-    TRY(open_mask(mask, &plain, &e, error));
+    TRY(open_mask(mask, &own, &e, error));
     CHECK_POINTER(out);
     if (stride < mask->width && stride > -(ptrdiff_t)mask->width)
         return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td floats is less than the width, %d", stride,
                          mask->width);
-    enlarge_rows(&e, put_logits, &(logits_out){out, stride});
+    enlarge_rows(&e, put_logits, &(logits_out){e.k, out, stride});
     return SAM2_OK;
 }
 
@@ -290,17 +296,17 @@ typedef struct bytes_out {
     ptrdiff_t stride;
 } bytes_out;
 
-static void put_bytes(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void put_bytes(void *user, size_t x, size_t y, size_t n, const float *top, const float *bottom, float v)
 {
     const bytes_out *o = user;
-    o->k->threshold_f32(n, logits, o->inside, o->out + (ptrdiff_t)y * o->stride + x);
+    o->k->blend_threshold_f32(n, top, bottom, v, o->inside, o->out + (ptrdiff_t)y * o->stride + x);
 }
 
 sam2_status sam2_mask_to_bytes(const sam2_mask *mask, uint8_t inside, uint8_t *out, ptrdiff_t stride, sam2_error *error)
 {
-    kernels plain;
+    enlarger own;
     enlarge e;
-    TRY(open_mask(mask, &plain, &e, error));
+    TRY(open_mask(mask, &own, &e, error));
     CHECK_POINTER(out);
     if (stride < mask->width && stride > -(ptrdiff_t)mask->width)
         return error_set(error, SAM2_ERROR_ARGUMENT, "a stride of %td bytes is less than the width, %d", stride,
@@ -314,38 +320,28 @@ typedef struct extent {
     size_t x0, y0, x1, y1; /* inclusive, valid once area > 0 */
 } extent;
 
-static void measure_piece(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void measure_run(void *user, size_t x, size_t y, size_t n, bool inside)
 {
     extent *e = user;
-    size_t first = n, last = 0;
-    int64_t area = 0;
-    for (size_t i = 0; i < n; i++)
-        if (logits[i] > 0.0f) {
-            first = first == n ? i : first;
-            last = i;
-            area++;
-        }
-    if (!area)
+    if (!inside)
         return;
-    if (!e->area) {
-        e->x0 = x + first;
-        e->x1 = x + last;
-        e->y0 = e->y1 = y;
+    if (!e->area) { /* columns come from left to right */
+        e->x0 = x;
+        e->y0 = y;
     }
-    e->x0 = x + first < e->x0 ? x + first : e->x0;
-    e->x1 = x + last > e->x1 ? x + last : e->x1;
+    e->x1 = x;
     e->y0 = y < e->y0 ? y : e->y0;
-    e->y1 = y > e->y1 ? y : e->y1;
-    e->area += area;
+    e->y1 = y + n - 1 > e->y1 ? y + n - 1 : e->y1;
+    e->area += (int64_t)n;
 }
 
 sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int box[4], sam2_error *error)
 {
-    kernels plain;
+    enlarger own;
     enlarge e;
-    TRY(open_mask(mask, &plain, &e, error));
+    TRY(open_mask(mask, &own, &e, error));
     extent found = {0};
-    enlarge_rows(&e, measure_piece, &found);
+    enlarge_runs(&e, measure_run, &found);
     if (area)
         *area = found.area;
     if (box) {
@@ -357,24 +353,24 @@ sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int box[4], 
     return SAM2_OK;
 }
 
-static void put_rle(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void put_rle(void *user, size_t x, size_t y, size_t n, bool inside)
 {
     (void)x;
     (void)y;
-    rle_put(user, logits, n);
+    rle_put(user, inside, n);
 }
 
 sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length, sam2_error *error)
 {
-    kernels plain;
+    enlarger own;
     enlarge e;
-    TRY(open_mask(mask, &plain, &e, error));
+    TRY(open_mask(mask, &own, &e, error));
     CHECK_POINTER(length);
     if (capacity)
         CHECK_POINTER(out);
     rle_writer w;
     rle_start(&w, out, capacity);
-    enlarge_columns(&e, put_rle, &w);
+    enlarge_runs(&e, put_rle, &w);
     rle_end(&w);
     *length = w.length;
     return SAM2_OK;

@@ -28,6 +28,7 @@ typedef struct worker {
 
 struct pool {
     sam2_allocator allocator;
+    atomic_int users;
     int threads;
     worker *workers; /* [threads - 1] */
     int started;
@@ -103,6 +104,7 @@ sam2_status pool_create(const sam2_allocator *a, int threads, pool **out, sam2_e
     pool *p = memory;
     p->allocator = *a;
     p->threads = threads;
+    atomic_init(&p->users, 1);
     pthread_mutex_init(&p->in_use, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
@@ -129,9 +131,15 @@ sam2_status pool_create(const sam2_allocator *a, int threads, pool **out, sam2_e
     return SAM2_OK;
 }
 
+pool *pool_share(pool *p)
+{
+    atomic_fetch_add_explicit(&p->users, 1, memory_order_relaxed);
+    return p;
+}
+
 void pool_destroy(pool *p)
 {
-    if (!p)
+    if (!p || atomic_fetch_sub_explicit(&p->users, 1, memory_order_acq_rel) > 1)
         return;
     atomic_store(&p->stop, true);
     raise_generation(p);

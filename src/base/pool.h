@@ -13,6 +13,8 @@ typedef void (*pool_task)(void *context, size_t item, int worker);
 /* A pool of `threads` threads in all, the caller of pool_run being one of them: threads - 1 are started.
  * Errors: MEMORY, and UNSUPPORTED when the system refuses a thread. */
 sam2_status pool_create(const sam2_allocator *a, int threads, pool **out, sam2_error *error);
+/* One more user of the pool: it ends with the last one's pool_destroy. */
+pool *pool_share(pool *p);
 void pool_destroy(pool *p);
 int pool_threads(const pool *p);
 

@@ -1,12 +1,21 @@
 #include "predict/enlarge.h"
 
+#include <float.h>
+#include <string.h>
+
+/* Where output i lies among the inputs. */
+static float position(float scale, size_t i)
+{
+    float source = scale * ((float)i + 0.5f) - 0.5f;
+    return source < 0.0f ? 0.0f : source;
+}
+
 /* Where outputs `start` ... of `out` take from `in` inputs: two neighbours and the second one's share. */
 static void taps(size_t in, size_t out, size_t start, size_t n, uint32_t *low, uint32_t *high, float *share)
 {
     float scale = (float)in / (float)out;
     for (size_t i = 0; i < n; i++) {
-        float source = scale * ((float)(start + i) + 0.5f) - 0.5f;
-        source = source < 0.0f ? 0.0f : source;
+        float source = position(scale, start + i);
         uint32_t at = (uint32_t)source;
         if (at > in - 1)
             at = (uint32_t)in - 1;
@@ -16,47 +25,145 @@ static void taps(size_t in, size_t out, size_t start, size_t n, uint32_t *low, u
     }
 }
 
+#define TILE 2048 /* columns that an item takes */
+#define BAND 128  /* rows */
+
+typedef struct rows_job {
+    const enlarge *e;
+    enlarge_use use;
+    void *user;
+    size_t tiles;
+} rows_job;
+
+/* Rows come in order, and so do the logits' rows they lie between: each is enlarged horizontally once. */
+static void rows_item(void *context, size_t item, int worker)
+{
+    (void)worker;
+    const rows_job *j = context;
+    const enlarge *e = j->e;
+    uint32_t left[TILE], right[TILE], kept[2] = {UINT32_MAX, UINT32_MAX};
+    float u[TILE], row[2][TILE];
+    size_t x = item % j->tiles * TILE, n = e->width - x < TILE ? e->width - x : TILE;
+    size_t from = item / j->tiles * BAND, to = from + BAND < e->height ? from + BAND : e->height;
+    taps(e->side, e->width, x, n, left, right, u);
+    for (size_t y = from; y < to; y++) {
+        uint32_t at[2];
+        float v;
+        taps(e->side, e->height, y, 1, &at[0], &at[1], &v);
+        for (int i = 0; i < 2; i++) /* rows with even and odd numbers have a place each */
+            if (kept[at[i] % 2] != at[i]) {
+                const float *logits = e->logits + at[i] * e->side;
+                e->k->bilinear_row_f32(n, logits, logits, left, right, u, 0.0f, row[at[i] % 2]);
+                kept[at[i] % 2] = at[i];
+            }
+        j->use(j->user, x, y, n, row[at[0] % 2], row[at[1] % 2], v);
+    }
+}
+
 void enlarge_rows(const enlarge *e, enlarge_use use, void *user)
 {
-    uint32_t left[ENLARGE_TILE], right[ENLARGE_TILE];
-    float u[ENLARGE_TILE], row[ENLARGE_TILE];
-    for (size_t x = 0; x < e->width; x += ENLARGE_TILE) {
-        size_t n = e->width - x < ENLARGE_TILE ? e->width - x : ENLARGE_TILE;
-        taps(e->side, e->width, x, n, left, right, u);
-        for (size_t y = 0; y < e->height; y++) {
-            uint32_t top, bottom;
-            float v;
-            taps(e->side, e->height, y, 1, &top, &bottom, &v);
-            e->k->bilinear_row_f32(n, e->logits + top * e->side, e->logits + bottom * e->side, left, right, u, v, row);
-            use(user, x, y, n, row);
+    rows_job j = {e, use, user, (e->width + TILE - 1) / TILE};
+    size_t items = j.tiles * ((e->height + BAND - 1) / BAND);
+    if (e->pool)
+        pool_run(e->pool, rows_item, &j, items);
+    else
+        for (size_t i = 0; i < items; i++)
+            rows_item(&j, i, 0);
+}
+
+/* What is known of all values between logits of one kind, at least this far from 0 inside: no product of theirs with a
+ * share can round to 0. */
+#define CLEAR 1e-25f
+enum { OUTSIDE = 0, INSIDE = 1, UNCLEAR = 2 };
+
+typedef struct column {
+    const enlarge *e;
+    const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the logits */
+    enlarge_use_run use;
+    void *user;
+    size_t x;
+    float profile[ENLARGE_MAX_SIDE];
+    uint8_t kind[ENLARGE_MAX_SIDE];
+} column;
+
+static void put_run(const column *c, size_t from, size_t to, bool inside)
+{
+    if (from < to)
+        c->use(c->user, c->x, from, to - from, inside);
+}
+
+/* Rows between logits r and r + 1, pixel by pixel; products and sums as in bilinear_row_f32. */
+static void put_segment(const column *c, size_t r)
+{
+    float scale = (float)c->e->side / (float)c->e->height, a = c->profile[r], b = c->profile[r + (r + 1 < c->e->side)];
+    size_t from = c->first[r];
+    bool inside = false;
+    for (size_t y = from; y < c->first[r + 1]; y++) {
+        float v = position(scale, y) - (float)r;
+        if (((1.0f - v) * a + v * b > 0.0f) != inside) {
+            put_run(c, from, y, inside);
+            from = y;
+            inside = !inside;
+        }
+    }
+    put_run(c, from, c->first[r + 1], inside);
+}
+
+static void put_column(column *c)
+{
+    size_t side = c->e->side;
+    for (size_t r = 0; r < side; r++) {
+        float p = c->profile[r];
+        c->kind[r] = (uint8_t)(p >= CLEAR && p <= FLT_MAX ? INSIDE : p <= 0.0f && p >= -FLT_MAX ? OUTSIDE : UNCLEAR);
+    }
+    for (size_t r = 0, end; r < side; r = end + 1) {
+        uint8_t kind = c->kind[r];
+        uint64_t word, same = kind * 0x0101010101010101u;
+        /* The last logit of the same kind in a row, by words where whole ones are there. */
+        for (end = r; end + 9 <= side && (memcpy(&word, &c->kind[end + 1], 8), word == same); end += 8)
+            ;
+        while (end + 1 < side && c->kind[end + 1] == kind)
+            end++;
+        if (kind == UNCLEAR)
+            for (size_t i = r; i <= end; i++)
+                put_segment(c, i);
+        else {
+            put_run(c, c->first[r], c->first[end], kind == INSIDE);
+            if (end + 1 < side)
+                put_segment(c, end);
+            else
+                put_run(c, c->first[end], c->first[side], kind == INSIDE);
         }
     }
 }
 
-#define COLUMN_PIECE 4096
-
-void enlarge_columns(const enlarge *e, enlarge_use use, void *user)
+void enlarge_runs(const enlarge *e, enlarge_use_run use, void *user)
 {
+    uint32_t left[ENLARGE_MAX_SIDE], right[ENLARGE_MAX_SIDE], first[ENLARGE_MAX_SIDE + 1];
+    float u[ENLARGE_MAX_SIDE];
+    column c = {.e = e, .first = first, .use = use, .user = user};
+    size_t row = 0;
+    for (size_t y = 0; y < e->height; y++) {
+        uint32_t top, bottom;
+        float v;
+        taps(e->side, e->height, y, 1, &top, &bottom, &v);
+        for (; row <= top; row++)
+            first[row] = (uint32_t)y;
+    }
+    for (; row <= e->side; row++)
+        first[row] = (uint32_t)e->height;
     /* A column of the picture is a column between two of the logits, enlarged downwards: the same products in the same
      * order as by rows, where the first of the two steps is the horizontal one too. */
-    uint32_t left[ENLARGE_MAX_SIDE], right[ENLARGE_MAX_SIDE], top[COLUMN_PIECE], bottom[COLUMN_PIECE];
-    float u[ENLARGE_MAX_SIDE], profile[ENLARGE_MAX_SIDE], v[COLUMN_PIECE], column[COLUMN_PIECE];
-    for (size_t x = 0; x < e->width; x++) {
+    for (c.x = 0; c.x < e->width; c.x++) {
         uint32_t low, high;
         float share;
-        taps(e->side, e->width, x, 1, &low, &high, &share);
+        taps(e->side, e->width, c.x, 1, &low, &high, &share);
         for (size_t r = 0; r < e->side; r++) {
             left[r] = (uint32_t)(r * e->side) + low;
             right[r] = (uint32_t)(r * e->side) + high;
             u[r] = share;
         }
-        e->k->bilinear_row_f32(e->side, e->logits, e->logits, left, right, u, 0.0f, profile);
-        for (size_t y = 0; y < e->height; y += COLUMN_PIECE) {
-            size_t n = e->height - y < COLUMN_PIECE ? e->height - y : COLUMN_PIECE;
-            if (x == 0 || e->height > COLUMN_PIECE)
-                taps(e->side, e->height, y, n, top, bottom, v);
-            e->k->bilinear_row_f32(n, profile, profile, top, bottom, v, 0.0f, column);
-            use(user, x, y, n, column);
-        }
+        e->k->bilinear_row_f32(e->side, e->logits, e->logits, left, right, u, 0.0f, c.profile);
+        put_column(&c);
     }
 }

@@ -39,9 +39,15 @@ typedef struct result_mask {
     int index;
 } result_mask;
 
+/* What enlarges a result's masks; results may outlive their model, so the pool is shared. */
+typedef struct enlarger {
+    kernels kernels;
+    pool *pool;
+} enlarger;
+
 struct sam2_result {
     sam2_allocator allocator;
-    kernels kernels; /* for enlarging */
+    enlarger enlarger;
     int objects, masks, side, width, height;
     void *logits; /* [objects][masks][side][side] floats */
     size_t logits_bytes;

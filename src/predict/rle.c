@@ -29,16 +29,13 @@ void rle_start(rle_writer *w, char *out, size_t capacity)
     *w = (rle_writer){.out = out, .capacity = capacity};
 }
 
-void rle_put(rle_writer *w, const float *logits, size_t n)
+void rle_put(rle_writer *w, bool inside, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        int inside = logits[i] > 0.0f;
-        if (inside != w->inside) {
-            put_run(w);
-            w->inside = inside;
-        }
-        w->run++;
+    if (inside != w->inside) {
+        put_run(w);
+        w->inside = inside;
     }
+    w->run += (int64_t)n;
 }
 
 void rle_end(rle_writer *w)

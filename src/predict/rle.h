@@ -2,6 +2,7 @@
 #ifndef PREDICT_RLE_H
 #define PREDICT_RLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,12 +11,12 @@ typedef struct rle_writer {
     size_t capacity, length; /* length counts what does not fit too */
     int64_t run, before[2];  /* the run being counted; the last two runs that were written */
     size_t runs;
-    int inside; /* value of the run being counted; the first run is background */
+    bool inside; /* value of the run being counted; the first run is background */
 } rle_writer;
 
 void rle_start(rle_writer *w, char *out, size_t capacity);
-/* The next `n` pixels in column-major order, inside where > 0. */
-void rle_put(rle_writer *w, const float *logits, size_t n);
+/* The next `n` pixels in column-major order. */
+void rle_put(rle_writer *w, bool inside, size_t n);
 /* Ends the text with a NUL, cut to the capacity. */
 void rle_end(rle_writer *w);
 

@@ -51,6 +51,18 @@ static void every_item_once(void **state)
     pool_destroy(NULL);
 }
 
+static void ends_with_the_last_user(void **state)
+{
+    (void)state;
+    sam2_error e;
+    pool *p;
+    assert_int_equal(pool_create(&alloc_default, 3, &p, &e), SAM2_OK);
+    assert_ptr_equal(pool_share(p), p);
+    pool_destroy(p);
+    run_and_check(p, 100);
+    pool_destroy(p);
+}
+
 static void *hammer(void *p)
 {
     for (int i = 0; i < 300; i++)
@@ -74,6 +86,7 @@ static void many_callers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_item_once), cmocka_unit_test(many_callers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_item_once), cmocka_unit_test(many_callers),
+                                       cmocka_unit_test(ends_with_the_last_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

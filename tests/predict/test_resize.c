@@ -130,23 +130,55 @@ static void formats_and_strides(void **state)
 }
 
 typedef struct collected {
-    float *rows, *columns;
+    const kernels *k;
+    float *rows;
+    uint8_t *bytes, *runs;
     size_t width, height, next; /* next pixel in column-major order */
 } collected;
 
-static void take_row(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void take_row(void *user, size_t x, size_t y, size_t n, const float *top, const float *bottom, float v)
 {
     collected *c = user;
-    memcpy(c->rows + y * c->width + x, logits, n * sizeof *logits);
+    for (size_t i = 0; i < n; i++) {
+        float a = (1.0f - v) * top[i], b = v * bottom[i];
+        c->rows[y * c->width + x + i] = a + b;
+    }
+    c->k->blend_threshold_f32(n, top, bottom, v, 1, c->bytes + y * c->width + x);
 }
 
-static void take_column(void *user, size_t x, size_t y, size_t n, const float *logits)
+static void take_run(void *user, size_t x, size_t y, size_t n, bool inside)
 {
     collected *c = user;
     assert_int_equal(c->next, x * c->height + y);
+    assert_true(n > 0 && y + n <= c->height);
     for (size_t i = 0; i < n; i++)
-        c->columns[(y + i) * c->width + x] = logits[i];
+        c->runs[(y + i) * c->width + x] = inside;
     c->next += n;
+}
+
+/* Enlarges by rows, on the pool or not, and by runs: the same mask bit for bit. */
+static collected collect(const kernels *k, const float *logits, size_t side, size_t width, size_t height, pool *p)
+{
+    size_t pixels = width * height;
+    enlarge e = {k, logits, side, width, height, p};
+    collected c = {k, malloc(pixels * sizeof(float)), malloc(pixels), malloc(pixels), width, height, 0};
+    assert_non_null(c.rows);
+    assert_non_null(c.bytes);
+    assert_non_null(c.runs);
+    enlarge_rows(&e, take_row, &c);
+    enlarge_runs(&e, take_run, &c);
+    assert_int_equal(c.next, pixels);
+    assert_memory_equal(c.bytes, c.runs, pixels);
+    for (size_t i = 0; i < pixels; i++)
+        assert_int_equal(c.bytes[i], c.rows[i] > 0.0f);
+    return c;
+}
+
+static void free_collected(collected *c)
+{
+    free(c->rows);
+    free(c->bytes);
+    free(c->runs);
 }
 
 /* A source position is rounded once, by up to half a unit in the last place of `side`, and the official code rounds it
@@ -180,6 +212,9 @@ static void enlarge_like_official(void **state)
     (void)state;
     weights *fixture = fixture_open("enlarge");
     int cases = 0;
+    sam2_error error;
+    pool *p;
+    need_ok(pool_create(&alloc_default, 3, &p, &error), &error);
     for (size_t i = 0; i < weights_count(fixture); i++) {
         const char *full = weights_at(fixture, i)->name;
         char name[48];
@@ -193,23 +228,36 @@ static void enlarge_like_official(void **state)
         for (int isa = CPU_REF; isa <= CPU_AVX512; isa++) {
             kernels k;
             kernels_select(&k, (cpu_isa)isa);
-            enlarge e = {&k, logits, (size_t)side, (size_t)width, (size_t)height};
-            size_t bytes = (size_t)width * (size_t)height * sizeof(float);
-            collected c = {malloc(bytes), malloc(bytes), (size_t)width, (size_t)height, 0};
-            assert_non_null(c.rows);
-            assert_non_null(c.columns);
-            enlarge_rows(&e, take_row, &c);
-            enlarge_columns(&e, take_column, &c);
-            assert_int_equal(c.next, c.width * c.height);
-            assert_memory_equal(c.rows, c.columns, bytes); /* bit for bit: masks and their run lengths must agree */
+            collected c = collect(&k, logits, (size_t)side, (size_t)width, (size_t)height, isa == CPU_REF ? NULL : p);
             compare_enlarged(fixture, name, side, &c);
-            free(c.rows);
-            free(c.columns);
+            free_collected(&c);
         }
         free(logits);
     }
     assert_true(cases >= 10);
+    pool_destroy(p);
     weights_close(fixture);
+}
+
+/* Logits that a sign does not settle: zeros of both signs, the least and largest numbers, infinities, NaN. */
+static void runs_of_special_logits(void **state)
+{
+    (void)state;
+    enum { SIDE = 37 };
+    static const float special[] = {0.0f,     -0.0f, 0x1p-149f, -0x1p-149f, 1e-38f, -1e-38f, 1e-26f,   2e-25f, 3e38f,
+                                    -3.4e38f, NAN,   INFINITY,  -INFINITY,  1.0f,   -1.0f,   0x1p-24f, 2.0f,   -2.0f};
+    float logits[SIDE * SIDE];
+    uint32_t random = 1;
+    kernels k;
+    kernels_select(&k, CPU_AVX512);
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < SIDE * SIDE; i++) {
+            random = random * 1664525u + 1013904223u;
+            logits[i] = special[(random >> 8) % (round < 10 ? 18 : 9)];
+        }
+        collected c = collect(&k, logits, SIDE, (size_t)(11 + 13 * round), (size_t)(200 - 9 * round), NULL);
+        free_collected(&c);
+    }
 }
 
 int main(void)
@@ -218,6 +266,7 @@ int main(void)
         cmocka_unit_test(resize_like_official),
         cmocka_unit_test(formats_and_strides),
         cmocka_unit_test(enlarge_like_official),
+        cmocka_unit_test(runs_of_special_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
