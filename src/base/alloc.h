@@ -6,7 +6,7 @@
 
 #define ALLOC_ALIGN 64 /* of every block: one cache line, one 512-bit vector */
 
-/* The allocator to use for NULL: aligned_alloc and free. */
+/* The allocator to use for NULL: aligned_alloc and free, large blocks in huge pages where the system has them. */
 extern const sam2_allocator alloc_default;
 
 /* *pointer = `bytes` bytes aligned to ALLOC_ALIGN, not cleared (0 bytes give a valid pointer too); `what` names the
