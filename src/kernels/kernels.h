@@ -188,6 +188,10 @@ typedef void threshold_f32_fn(size_t n, const float *x, uint8_t inside, uint8_t 
  * them, this is threshold_f32 of the whole bilinear_row_f32, without its gathers for each output row. */
 typedef void blend_threshold_f32_fn(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out);
 
+/* y[j] = the largest of four x[i][j]: a cell of a max pooling. NaN may count as anything. */
+typedef void max4_f32_fn(size_t n, const float *const x[4], float *y);
+typedef void max4_bf16_fn(size_t n, const uint16_t *const x[4], uint16_t *y);
+
 /* float32 to and from storage types; bfloat16 and float16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN
  * stays NaN, made quiet on the way from float16 and to bfloat16. */
 typedef void bf16_to_f32_fn(size_t n, const uint16_t *x, float *y);

@@ -59,17 +59,6 @@ static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
     return used;
 }
 
-/* bfloat16 numbers as integers that are ordered like them (NaN aside). */
-static inline int16_t ordered(uint16_t x)
-{
-    return (int16_t)(x & 0x8000 ? x ^ 0x7FFF : x);
-}
-
-static inline uint16_t larger(uint16_t a, uint16_t b)
-{
-    return ordered(a) > ordered(b) ? a : b;
-}
-
 /* q [tokens or tokens / 4][q_pitch] of one head, pooled where the block pools. Map and window sides are even there, so
  * that no cell of four mixes real and padded tokens. */
 static size_t gather_q(const window_job *j, const window_place *p, const uint16_t *qkv, uint16_t *q)
@@ -83,9 +72,9 @@ static size_t gather_q(const window_job *j, const window_place *p, const uint16_
     }
     for (size_t y = 0; y < p->height; y += 2)
         for (size_t x = 0; x < p->width; x += 2, count++) {
-            const uint16_t *from = qkv + (y * p->width + x) * ld, *below = from + p->width * ld;
-            for (size_t c = 0; c < dim; c++)
-                q[count * j->q_pitch + c] = larger(larger(from[c], from[ld + c]), larger(below[c], below[ld + c]));
+            const uint16_t *cell = qkv + (y * p->width + x) * ld, *below = cell + p->width * ld;
+            j->ex->k->max4_bf16(dim, (const uint16_t *const[4]){cell, cell + ld, below, below + ld},
+                                q + count * j->q_pitch);
         }
     return count;
 }
@@ -165,7 +154,7 @@ static void window_item(void *context, size_t item, int worker)
         for (size_t head = 0; head < a->heads; head++)
             attend(j, &p, head, out_rows, &b);
         if (a->shortcut)
-            pool_shortcut(a, &p, b.shortcut);
+            pool_shortcut(k, a, &p, b.shortcut);
         out_rows += place_outputs(a, &p, b.rows + out_rows);
         used += place_rows(&p);
     }

@@ -71,9 +71,10 @@ static size_t gather_q(const window_job *j, const window_place *p, const float *
     size_t count = 0;
     for (size_t y = 0; y < p->height; y += 2)
         for (size_t x = 0; x < p->width; x += 2, count++) {
-            const float *from = qkv + (y * p->width + x) * ld;
+            const float *cell = qkv + (y * p->width + x) * ld, *below = cell + p->width * ld;
+            j->ex->k->max4_f32(dim, (const float *const[4]){cell, cell + ld, below, below + ld}, q + count * dim);
             for (size_t c = 0; c < dim; c++)
-                q[count * dim + c] = max4(from + c, ld, p->width * ld) * j->scale;
+                q[count * dim + c] *= j->scale;
         }
     return count;
 }
@@ -144,7 +145,7 @@ static void window_item(void *context, size_t item, int worker)
         for (size_t head = 0; head < a->heads; head++)
             attend(j, &p, head, out_rows, &b);
         if (a->shortcut)
-            pool_shortcut(a, &p, b.shortcut);
+            pool_shortcut(k, a, &p, b.shortcut);
         out_rows += place_outputs(a, &p, b.rows + out_rows);
         used += place_rows(&p);
     }

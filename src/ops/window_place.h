@@ -45,21 +45,15 @@ static inline size_t place_outputs(const window_args *a, const window_place *p, 
     return count;
 }
 
-static inline float max4(const float *a, size_t right, size_t down)
-{
-    float top = a[0] > a[right] ? a[0] : a[right], bottom = a[down] > a[down + right] ? a[down] : a[down + right];
-    return top > bottom ? top : bottom;
-}
-
 /* Max-pools the projected shortcut of a window, whose buffer's rows are as the window's, into y. */
-static inline void pool_shortcut(const window_args *a, const window_place *p, const float *shortcut)
+static inline void pool_shortcut(const kernels *k, const window_args *a, const window_place *p, const float *shortcut)
 {
     for (size_t y = 0; y < p->height; y += 2)
         for (size_t x = 0; x < p->width; x += 2) {
-            const float *from = shortcut + (p->first + y * p->width + x) * a->dim_out;
-            float *to = a->y + ((p->y + y) / 2 * (a->width / 2) + (p->x + x) / 2) * a->dim_out;
-            for (size_t c = 0; c < a->dim_out; c++)
-                to[c] = max4(from + c, a->dim_out, p->width * a->dim_out);
+            const float *cell = shortcut + (p->first + y * p->width + x) * a->dim_out,
+                        *below = cell + p->width * a->dim_out;
+            k->max4_f32(a->dim_out, (const float *const[4]){cell, cell + a->dim_out, below, below + a->dim_out},
+                        a->y + ((p->y + y) / 2 * (a->width / 2) + (p->x + x) / 2) * a->dim_out);
         }
 }
 
