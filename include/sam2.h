@@ -152,6 +152,30 @@ typedef struct sam2_model_info {
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */
 SAM2_API sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, sam2_error *error);
 
+/* A line of the model's precision plan: in what arithmetic the products of a part of the network are. */
+typedef struct sam2_precision_part {
+    size_t struct_size;
+    const char *part;         /* "mask decoder" */
+    const char *tensors;      /* the prefix of its tensors' names, "sam_mask_decoder"; the longest that fits counts */
+    sam2_precision precision; /* F32 or BF16 */
+    const char *reason;       /* of the choice where the model is in bfloat16 */
+} sam2_precision_part;
+
+#define SAM2_PRECISION_PART_INIT                                                                                       \
+    {                                                                                                                  \
+        sizeof(sam2_precision_part), NULL, NULL, SAM2_PRECISION_AUTO, NULL                                             \
+    }
+
+/* Line `index` of the plan, from 0. Strings are valid as long as the library. Errors: ARGUMENT, also past the last
+ * line. Thread-safe. Since 0.1. */
+SAM2_API sam2_status sam2_model_get_precision(const sam2_model *model, int index, sam2_precision_part *part,
+                                              sam2_error *error);
+
+/* The name of kernel `index`, from 0, and the instruction set of the variant that the model uses. Strings are valid as
+ * long as the library. Errors: ARGUMENT, also past the last kernel. Thread-safe. Since 0.1. */
+SAM2_API sam2_status sam2_model_get_kernel(const sam2_model *model, int index, const char **name, const char **isa,
+                                           sam2_error *error);
+
 /* ---- contexts ---- */
 
 typedef struct sam2_context sam2_context;
@@ -199,8 +223,8 @@ SAM2_API sam2_status sam2_context_read_profile(const sam2_context *context, sam2
 
 /* ---- features ---- */
 
-/* One encoded picture. It takes, with float32 and a 1024 x 1024 network input, 22 MiB: the pyramid of 16 MiB and 6 MiB of
- * the mask decoder's products that no prompt changes. A file of features has the pyramid alone. */
+/* One encoded picture. It takes, with float32 and a 1024 x 1024 network input, 22 MiB: the pyramid of 16 MiB and 6 MiB
+ * of the mask decoder's products that no prompt changes. A file of features has the pyramid alone. */
 typedef struct sam2_features sam2_features;
 
 typedef enum sam2_pixel_format {

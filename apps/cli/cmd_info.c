@@ -5,11 +5,49 @@
 #include "common.h"
 
 static const char usage[] =
-    "Usage: sam2 info [MODEL] [--json FILE]\n"
+    "Usage: sam2 info [MODEL] [--json FILE] [--precision-plan] [--kernels]\n"
     "\n"
     "Says which model a checkpoint is and what it needs. The kind is told by the tensors, never by the file's name.\n";
 
-static int save_json(const sam2_model_info *info, const char *path, const char *file)
+static json_t *plan_json(const sam2_model *model)
+{
+    json_t *all = json_array();
+    sam2_precision_part p = SAM2_PRECISION_PART_INIT;
+    for (int i = 0; sam2_model_get_precision(model, i, &p, NULL) == SAM2_OK; i++)
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s}", "part", p.part, "tensors", p.tensors, "precision",
+                                             precision_name(p.precision), "reason", p.reason));
+    return all;
+}
+
+static json_t *kernels_json(const sam2_model *model)
+{
+    json_t *all = json_object();
+    const char *name, *isa;
+    for (int i = 0; sam2_model_get_kernel(model, i, &name, &isa, NULL) == SAM2_OK; i++)
+        json_object_set_new(all, name, json_string(isa));
+    return all;
+}
+
+static void print_plan(const sam2_model *model, const sam2_model_info *info)
+{
+    sam2_precision_part p = SAM2_PRECISION_PART_INIT;
+    printf("\nprecision plan of %s in %s; what is not a product is float32\n", info->name,
+           precision_name(info->precision));
+    for (int i = 0; sam2_model_get_precision(model, i, &p, NULL) == SAM2_OK; i++)
+        printf("  %-28s %-5s %s*%s%s\n", p.part, precision_name(p.precision), p.tensors,
+               info->precision == SAM2_PRECISION_BF16 ? ": " : "",
+               info->precision == SAM2_PRECISION_BF16 ? p.reason : "");
+}
+
+static void print_kernels(const sam2_model *model)
+{
+    const char *name, *isa;
+    printf("\nkernels\n");
+    for (int i = 0; sam2_model_get_kernel(model, i, &name, &isa, NULL) == SAM2_OK; i++)
+        printf("  %-28s %s\n", name, isa);
+}
+
+static int save_json(const sam2_model_info *info, const char *path, const char *file, json_t *plan, json_t *kernels)
 {
     char identity[24];
     json_t *json;
@@ -21,6 +59,10 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
                   info->image_size, "embedding_dim", info->embedding_dim, "low_res_size", info->low_res_size,
                   "precision", precision_name(info->precision), "isa", info->isa, "threads", info->threads,
                   "weight_bytes", (json_int_t)info->weight_bytes, "workspace_bytes", (json_int_t)info->workspace_bytes);
+    if (plan)
+        json_object_set_new(json, "precision_plan", plan);
+    if (kernels)
+        json_object_set_new(json, "kernels", kernels);
     status = json_save(json, file, 0);
     json_decref(json);
     return status;
@@ -46,7 +88,10 @@ int run_info(int count, char **arguments)
 {
     common_options common = {0};
     const char *json_file = NULL;
-    const option own[] = {ROW_TEXT(0, "json", &json_file, "FILE", "the same as JSON; - is standard output"), ROW_END};
+    int plan = 0, kernels = 0;
+    const option own[] = {ROW_TEXT(0, "json", &json_file, "FILE", "the same as JSON; - is standard output"),
+                          ROW_FLAG(0, "precision-plan", &plan, "which products are in bfloat16, and why"),
+                          ROW_FLAG(0, "kernels", &kernels, "the instruction set of every kernel"), ROW_END};
     option shared[COMMON_ROWS];
     const option *const tables[] = {own, shared, NULL};
     sam2_model_info info = SAM2_MODEL_INFO_INIT;
@@ -69,9 +114,15 @@ int run_info(int count, char **arguments)
     if (status)
         return status;
     if (json_file)
-        status = save_json(&info, path, json_file);
-    else
+        status =
+            save_json(&info, path, json_file, plan ? plan_json(model) : NULL, kernels ? kernels_json(model) : NULL);
+    else {
         print(&info, path);
+        if (plan)
+            print_plan(model, &info);
+        if (kernels)
+            print_kernels(model);
+    }
     sam2_model_close(model);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Public functions: version, models, contexts, files of weights. */
 #include "api/check.h"
 #include "api/open.h"
+#include "model/precision.h"
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -184,6 +185,35 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
     sam2_model_info known;
     TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));
     *info = full;
+    return SAM2_OK;
+}
+
+sam2_status sam2_model_get_precision(const sam2_model *model, int index, sam2_precision_part *part, sam2_error *error)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(part);
+    sam2_precision_part known;
+    TRY(check_struct(part, sizeof *part, &known, sizeof known, "sam2_precision_part", error));
+    const precision_rule *rule = index < 0 ? NULL : precision_rule_at((size_t)index);
+    if (!rule)
+        return error_set(error, SAM2_ERROR_ARGUMENT, "the precision plan has no line %d", index);
+    part->part = rule->part;
+    part->tensors = rule->prefix;
+    part->precision = precision_of(rule->prefix, model->m->precision);
+    part->reason = rule->reason;
+    return SAM2_OK;
+}
+
+sam2_status sam2_model_get_kernel(const sam2_model *model, int index, const char **name, const char **isa,
+                                  sam2_error *error)
+{
+    CHECK_POINTER(model);
+    CHECK_POINTER(name);
+    CHECK_POINTER(isa);
+    cpu_isa level = CPU_REF;
+    if (index < 0 || !kernels_at(&model->m->kernels, (size_t)index, name, &level))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "there is no kernel %d", index);
+    *isa = cpu_isa_name(level);
     return SAM2_OK;
 }
 

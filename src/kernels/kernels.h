@@ -10,6 +10,7 @@
 
 #include "cpu/cpu.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -211,6 +212,9 @@ typedef struct kernels {
 /* Fills the table with the variants of levels up to `limit` that run on this machine: plain ones first, each higher
  * level overriding. */
 void kernels_select(kernels *table, cpu_isa limit);
+
+/* The name of the table's operation `index` and the level of the variant it has; false past the last. */
+bool kernels_at(const kernels *table, size_t index, const char **op, cpu_isa *isa);
 
 /* Declarations of all variants: k_<op>_<isa>. */
 #define OP(op)

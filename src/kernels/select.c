@@ -31,3 +31,25 @@ void kernels_select(kernels *table, cpu_isa limit)
         table->name = value;
 #include "kernels/registry.inc"
 }
+
+bool kernels_at(const kernels *table, size_t index, const char **op, cpu_isa *isa)
+{
+#define OP(op) #op,
+#define BLOCK_NAME(name)
+#define KERNEL(op, isa_)
+#define BLOCK(name, isa_, value)
+    static const char *const names[] = {
+#include "kernels/registry.inc"
+    };
+    if (index >= sizeof names / sizeof *names)
+        return false;
+    *op = names[index];
+#define OP(op)
+#define BLOCK_NAME(name)
+#define KERNEL(op_, isa_)                                                                                              \
+    if (strcmp(*op, #op_) == 0 && table->op_ == k_##op_##_##isa_)                                                      \
+        *isa = (cpu_isa)ISA_##isa_;
+#define BLOCK(name, isa_, value)
+#include "kernels/registry.inc"
+    return true;
+}

@@ -2,6 +2,7 @@
  * weights take, then for real. */
 #include "base/checked.h"
 #include "model/model.h"
+#include "model/precision.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,10 +75,10 @@ static void pack_panel(void *context, size_t panel, int worker)
 }
 
 /* A product's weights from prefix.weight, in the order `at`, without its bias. */
-static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element_at *at, sam2_precision precision)
+static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element_at *at)
 {
     linear l = {.n = n, .k = k};
-    const bool narrow = precision == SAM2_PRECISION_BF16;
+    const bool narrow = precision_of(prefix, b->m->precision) == SAM2_PRECISION_BF16;
     size_t nr = narrow ? GEMM_BF16_NR : b->m->kernels.gemm_f32_nr, row_floats = narrow ? nr * k * 3 / 2 : nr * k;
     float *wide = narrow ? NULL : arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
     uint16_t *packed = narrow ? arena_take(&b->arena, gemm_bf16_packed(n, k), sizeof *packed) : NULL;
@@ -91,9 +92,9 @@ static linear matrix(builder *b, const char *prefix, size_t n, size_t k, element
     return l;
 }
 
-static linear load_linear(builder *b, const char *prefix, size_t n, size_t k, sam2_precision precision)
+static linear load_linear(builder *b, const char *prefix, size_t n, size_t k)
 {
-    linear l = matrix(b, prefix, n, k, NULL, precision);
+    linear l = matrix(b, prefix, n, k, NULL);
     l.bias = plain(b, prefix, "bias");
     return l;
 }
@@ -108,10 +109,10 @@ static attention_weights load_attention(builder *b, const char *prefix, size_t d
     char name[128];
 #define UNDER(...) (snprintf(name, sizeof name, __VA_ARGS__), name)
     attention_weights a = {0};
-    a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim, SAM2_PRECISION_F32);
-    a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim, SAM2_PRECISION_F32);
-    a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim, SAM2_PRECISION_F32);
-    a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner, SAM2_PRECISION_F32);
+    a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim);
+    a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim);
+    a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim);
+    a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner);
     return a;
 }
 
@@ -132,9 +133,9 @@ static mlp3 load_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, 
 {
     char name[128];
     mlp3 m;
-    m.layer[0] = load_linear(b, UNDER("%s.layers.0", prefix), hidden, in, SAM2_PRECISION_F32);
-    m.layer[1] = load_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden, SAM2_PRECISION_F32);
-    m.layer[2] = load_linear(b, UNDER("%s.layers.2", prefix), out, hidden, SAM2_PRECISION_F32);
+    m.layer[0] = load_linear(b, UNDER("%s.layers.0", prefix), hidden, in);
+    m.layer[1] = load_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden);
+    m.layer[2] = load_linear(b, UNDER("%s.layers.2", prefix), out, hidden);
     return m;
 }
 
@@ -161,8 +162,8 @@ static size_t up_at_1(const linear *l, size_t n, size_t k)
 
 static void load_up(builder *b, const char *prefix, size_t channels, size_t in, linear up[2])
 {
-    up[0] = matrix(b, prefix, 2 * channels, in, up_at_0, SAM2_PRECISION_F32);
-    up[1] = matrix(b, prefix, 2 * channels, in, up_at_1, SAM2_PRECISION_F32);
+    up[0] = matrix(b, prefix, 2 * channels, in, up_at_0);
+    up[1] = matrix(b, prefix, 2 * channels, in, up_at_1);
     float *bias = arena_floats(&b->arena, 2 * channels); /* once for each column */
     if (!dry(b)) {
         weights_read(tensor(b, prefix, "bias"), 0, channels, bias);
@@ -188,16 +189,15 @@ static void load_block(builder *b, int index)
     size_t in = (size_t)c->dim_in, out = (size_t)c->dim_out;
     char prefix[64], name[128];
     snprintf(prefix, sizeof prefix, "image_encoder.trunk.blocks.%d", index);
-    const sam2_precision p = b->m->precision;
     hiera_block block = {0};
     block.norm1 = load_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
-    block.qkv = load_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in, p);
-    block.proj = load_linear(b, UNDER("%s.attn.proj", prefix), out, out, p);
+    block.qkv = load_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
+    block.proj = load_linear(b, UNDER("%s.attn.proj", prefix), out, out);
     block.norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
-    block.fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out, p);
-    block.fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out, p);
+    block.fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
+    block.fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
     if (in != out)
-        block.shortcut = load_linear(b, UNDER("%s.proj", prefix), out, in, p);
+        block.shortcut = load_linear(b, UNDER("%s.proj", prefix), out, in);
     if (!dry(b))
         b->m->blocks[index] = block;
 }
@@ -208,8 +208,7 @@ static void load_image_encoder(builder *b)
     const model_config *c = &m->config;
     size_t dim = (size_t)c->d_model;
     char name[128];
-    m->patch =
-        matrix(b, "image_encoder.trunk.patch_embed.proj", (size_t)c->embed_dim, 7 * 7 * 3, patch_at, m->precision);
+    m->patch = matrix(b, "image_encoder.trunk.patch_embed.proj", (size_t)c->embed_dim, 7 * 7 * 3, patch_at);
     m->patch.bias = plain(b, "image_encoder.trunk.patch_embed.proj", "bias");
     m->pos_background = channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
     m->pos_window =
@@ -218,10 +217,10 @@ static void load_image_encoder(builder *b)
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
-        m->lateral[level] = load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim,
-                                        (size_t)c->stage_dims[level], m->precision);
-    m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim, m->precision);
-    m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim, m->precision);
+        m->lateral[level] =
+            load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
+    m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
+    m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
     m->no_mem_embed = plain(b, "no_mem_embed", NULL);
 }
 
@@ -240,8 +239,7 @@ static void load_prompt_encoder(builder *b)
     m->down1 = plain(b, "sam_prompt_encoder.mask_downscaling.3", "weight");
     m->down1_bias = plain(b, "sam_prompt_encoder.mask_downscaling.3", "bias");
     m->down1_norm = load_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
-    m->down2 =
-        load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16, SAM2_PRECISION_F32);
+    m->down2 = load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
     float *dense = arena_floats(&b->arena, model_side(m, 16) * model_side(m, 16) * (size_t)m->config.d_model);
     if (!dry(b))
         encode_dense_positions(m, dense);
@@ -276,8 +274,8 @@ static void load_mask_decoder(builder *b)
         l->norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
         l->norm3 = load_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
         l->norm4 = load_norm(b, UNDER("%s.norm4", prefix), 1e-5f);
-        l->fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim, SAM2_PRECISION_F32);
-        l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp, SAM2_PRECISION_F32);
+        l->fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim);
+        l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp);
     }
     m->final = load_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim / 2);
     m->final.image_side =

@@ -34,7 +34,7 @@ typedef struct mlp3 {
 
 typedef struct model {
     model_config config;
-    sam2_precision precision; /* F32 or BF16: of the image encoder's products */
+    sam2_precision precision; /* F32 or BF16: of the products that the precision plan says */
     kernels kernels;
     pool *pool;
     sam2_allocator allocator;

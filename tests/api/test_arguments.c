@@ -121,6 +121,27 @@ static void options_out_of_range(void **state)
     refused(sam2_model_open("/nonexistent/model.pt", NULL, &m, &error), SAM2_ERROR_FILE, "/nonexistent/model.pt");
 }
 
+static void plans_past_the_end(void **state)
+{
+    (void)state;
+    sam2_precision_part part = SAM2_PRECISION_PART_INIT;
+    const char *name, *isa;
+    int lines = 0, kernels = 0;
+    refused(sam2_model_get_precision(NULL, 0, &part, &error), SAM2_ERROR_ARGUMENT, "model is NULL");
+    refused(sam2_model_get_precision(model, -1, &part, &error), SAM2_ERROR_ARGUMENT, "no line -1");
+    while (sam2_model_get_precision(model, lines, &part, &error) == SAM2_OK)
+        lines++;
+    assert_true(lines >= 3);
+    assert_non_null(strstr(error.text, "no line"));
+    part.struct_size = 1;
+    refused(sam2_model_get_precision(model, 0, &part, &error), SAM2_ERROR_ARGUMENT, "struct_size is 1");
+    refused(sam2_model_get_kernel(model, 0, NULL, &isa, &error), SAM2_ERROR_ARGUMENT, "name is NULL");
+    refused(sam2_model_get_kernel(model, -1, &name, &isa, &error), SAM2_ERROR_ARGUMENT, "no kernel -1");
+    while (sam2_model_get_kernel(model, kernels, &name, &isa, &error) == SAM2_OK)
+        kernels++;
+    assert_true(kernels > 10);
+}
+
 static void pictures_out_of_range(void **state)
 {
     (void)state;
@@ -296,9 +317,13 @@ static void features_in_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_null),       cmocka_unit_test(options_out_of_range),
-        cmocka_unit_test(pictures_out_of_range), cmocka_unit_test(prompts_that_make_no_sense),
-        cmocka_unit_test(prompts_that_do),       cmocka_unit_test(features_in_files),
+        cmocka_unit_test(nothing_is_null),
+        cmocka_unit_test(options_out_of_range),
+        cmocka_unit_test(plans_past_the_end),
+        cmocka_unit_test(pictures_out_of_range),
+        cmocka_unit_test(prompts_that_make_no_sense),
+        cmocka_unit_test(prompts_that_do),
+        cmocka_unit_test(features_in_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

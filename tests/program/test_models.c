@@ -46,6 +46,37 @@ static void info(void **state)
     json_decref(json);
 }
 
+static const char *plan_of(const json_t *json, const char *tensors)
+{
+    const json_t *plan = json_object_get(json, "precision_plan"), *part;
+    size_t i;
+    json_array_foreach(plan, i,
+                       part) if (!strcmp(json_string_value(json_object_get(part, "tensors")),
+                                         tensors)) return json_string_value(json_object_get(part, "precision"));
+    fail_msg("no %s in the plan", tensors);
+    return NULL;
+}
+
+/* What runs in which arithmetic, and on what. */
+static void plan_and_kernels(void **state)
+{
+    (void)state;
+    json_t *json = info_of("micro --precision f32 --isa ref --precision-plan --kernels"), *kernels;
+    assert_string_equal(plan_of(json, "image_encoder.trunk"), "f32");
+    kernels = json_object_get(json, "kernels");
+    assert_true(json_object_size(kernels) > 10);
+    assert_string_equal(json_string_value(json_object_get(kernels, "gemm_f32")), "ref");
+    json_decref(json);
+    json = info_of("micro --precision bf16 --precision-plan");
+    const char *precision = json_string_value(json_object_get(json, "precision"));
+    assert_string_equal(plan_of(json, "image_encoder.trunk"), precision); /* f32 where the machine lacks bfloat16 */
+    assert_string_equal(plan_of(json, "sam_prompt_encoder"), "f32");
+    json_decref(json);
+    const run_result *r = run_expect(0, "info micro --precision-plan --kernels");
+    assert_non_null(strstr(r->out, "mask decoder"));
+    assert_non_null(strstr(r->out, "gemm_bf16"));
+}
+
 /* The same model in another format gives the same masks, whatever the file is called. */
 static void convert(void **state)
 {
@@ -165,8 +196,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(info), cmocka_unit_test(convert),
-                                       cmocka_unit_test(damage_is_found_on_request), cmocka_unit_test(synth),
-                                       cmocka_unit_test(bench)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(info),    cmocka_unit_test(plan_and_kernels),
+                                       cmocka_unit_test(convert), cmocka_unit_test(damage_is_found_on_request),
+                                       cmocka_unit_test(synth),   cmocka_unit_test(bench)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
