@@ -113,9 +113,10 @@ typedef struct sam2_model_options {
 
 /* Opens a checkpoint: an official .pt, a .safetensors (official or Hugging Face tensor names), or a native .sam2 file.
  * The kind of file is told by its bytes and the model by its tensors. `options` may be NULL. On success *model is a new
- * object, to be closed with sam2_model_close. The file is not needed after the call returns. Errors: FILE, FORMAT
- * (names the tensor and both shapes where a tensor is missing, extra or misshapen), UNSUPPORTED, ARGUMENT, MEMORY.
- * Thread-safe. Since 0.1. */
+ * object, to be closed with sam2_model_close. A native file made for this machine and precision is mapped and used
+ * where it is: until the model is closed it may be renamed, removed or replaced by another of its name, but not be
+ * written into. Other files are not needed after the call returns. Errors: FILE, FORMAT (names the tensor and both
+ * shapes where a tensor is missing, extra or misshapen), UNSUPPORTED, ARGUMENT, MEMORY. Thread-safe. Since 0.1. */
 SAM2_API sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model,
                                      sam2_error *error);
 
@@ -140,13 +141,16 @@ typedef struct sam2_model_info {
     int low_res_size;         /* side of the low-resolution masks, image_size / 4 */
     uint64_t parameters;      /* number of weights */
     uint64_t identity;        /* a fingerprint of the weights, configuration and image size */
-    size_t weight_bytes;      /* memory held for weights */
+    size_t weight_bytes;      /* memory held for weights, mapped ones included */
     size_t workspace_bytes;   /* memory that a context holds */
+    size_t mapped_bytes;      /* of the weights, those used where a native file has them, unpacked and not copied */
+    const char *format;       /* the file's: "PyTorch zip", "safetensors", "native" */
+    int repacked; /* 1: a native file was made for another instruction set or precision, and was packed again */
 } sam2_model_info;
 
 #define SAM2_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0                               \
+        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0                   \
     }
 
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */
@@ -371,9 +375,11 @@ SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t c
 
 /* ---- files of weights ---- */
 
-/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors"; official tensor
- * names. `precision`: F32 or BF16 storage; AUTO keeps what the input has. The output is replaced only once the new file
- * is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
+/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" (float32,
+ * and the official sizes alone); official tensor names. `precision`: F32 or BF16 storage; AUTO keeps what the input
+ * has. A native file is laid out for this machine's instruction set and opens in milliseconds there, elsewhere like
+ * other files; in BF16 it holds those matrices rounded that bfloat16 products use, everything else as it is. The output
+ * is replaced only once the new file is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
 SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                                   const sam2_allocator *allocator, sam2_error *error);
 

@@ -90,7 +90,7 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     return SAM2_OK;
 }
 
-static sam2_status build(const weights *w, const model_config *given, const plan *p, sam2_model **out,
+static sam2_status build(const weights *w, const model_config *given, const plan *p, bool in_place, sam2_model **out,
                          sam2_error *error)
 {
     model_config config = *given;
@@ -100,7 +100,8 @@ static sam2_status build(const weights *w, const model_config *given, const plan
     void *memory = NULL;
     TRY(alloc_array(&p->allocator, 1, sizeof(sam2_model), "the model", &memory, error));
     sam2_model *handle = memory;
-    sam2_status status = model_build(w, &config, p->isa, p->precision, p->threads, &p->allocator, &handle->m, error);
+    sam2_status status =
+        model_build(w, &config, p->isa, p->precision, p->threads, in_place, &p->allocator, &handle->m, error);
     if (status != SAM2_OK) {
         alloc_release(&p->allocator, handle, sizeof *handle);
         return status;
@@ -110,13 +111,19 @@ static sam2_status build(const weights *w, const model_config *given, const plan
     return SAM2_OK;
 }
 
-/* Builds from opened weights and closes them; errors are about the model then, so the file's name goes before them. */
+/* Builds from opened weights and closes them; errors are about the model then, so the file's name goes before them. A
+ * native file that is mapped stays so, under the model. */
 static sam2_status build_and_close(weights *w, const char *label, const plan *p, sam2_model **out, sam2_error *error)
 {
     model_config config;
+    const bool in_place = weights_get_format(w) == WEIGHTS_NATIVE && weights_mapped(w);
     sam2_status status = config_from_weights(w, &config, error);
     if (status == SAM2_OK)
-        status = build(w, &config, p, out, error);
+        status = build(w, &config, p, in_place, out, error);
+    if (status == SAM2_OK && in_place) {
+        (*out)->m->map = weights_close_index(w);
+        return SAM2_OK;
+    }
     weights_close(w);
     return status == SAM2_OK ? status : error_prefix(error, status, label);
 }
@@ -126,7 +133,7 @@ sam2_status open_weights(const weights *w, const model_config *config, const sam
 {
     plan p;
     TRY(resolve_options(options, &p, error));
-    return build(w, config, &p, out, error);
+    return build(w, config, &p, false, out, error);
 }
 
 sam2_status sam2_model_open(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error)
@@ -179,8 +186,11 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
         .low_res_size = m->config.image_size / 4,
         .parameters = m->parameters,
         .identity = m->identity,
-        .weight_bytes = m->block_bytes,
+        .weight_bytes = m->block_bytes + m->mapped_bytes,
         .workspace_bytes = model->workspace_bytes,
+        .mapped_bytes = m->mapped_bytes,
+        .format = weights_format_name(m->format),
+        .repacked = m->repacked,
     };
     sam2_model_info known;
     TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));
@@ -292,36 +302,69 @@ sam2_status sam2_context_read_profile(const sam2_context *context, sam2_profile_
     return SAM2_OK;
 }
 
+static sam2_status save_native(const weights *w, const model_config *config, sam2_precision precision,
+                               const sam2_allocator *a, const char *output, const char *text, sam2_error *error)
+{
+    const int threads = cpu_count();
+    return model_save(w, config, CPU_ISA_COUNT - 1, precision, threads > 256 ? 256 : threads, a, output, text, error);
+}
+
+/* What a file is to be, by its ending. */
+typedef enum output_kind { OUTPUT_PT, OUTPUT_SAFETENSORS, OUTPUT_NATIVE } output_kind;
+
+static sam2_status output_of(const char *path, output_kind *kind, sam2_error *error)
+{
+    static const char *const endings[] = {".pt", ".safetensors", ".sam2"};
+    const size_t n = strlen(path);
+    for (int i = 0; i < 3; i++) {
+        const size_t length = strlen(endings[i]);
+        if (n > length && strcmp(path + n - length, endings[i]) == 0) {
+            *kind = (output_kind)i;
+            return SAM2_OK;
+        }
+    }
+    return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2", path);
+}
+
+static sam2_status convert_opened(const weights *w, output_kind kind, const char *output, sam2_precision precision,
+                                  const sam2_allocator *a, const char *input, sam2_error *error)
+{
+    model_config config;
+    sam2_status status = config_from_weights(w, &config, error);
+    if (status == SAM2_OK)
+        status = config_check(&config, w, a, error);
+    if (status != SAM2_OK)
+        return error_prefix(error, status, input);
+    /* A file without a configuration gets the one that was recognised, so that the output needs no recognition. */
+    char json[2048];
+    config_to_json(&config, json, sizeof json);
+    const char *text = weights_config(w) ? weights_config(w) : json;
+    if (kind == OUTPUT_NATIVE)
+        return save_native(w, &config, precision, a, output, text, error);
+    if (kind == OUTPUT_SAFETENSORS)
+        return weights_write_safetensors(w, output, text, precision == SAM2_PRECISION_AUTO,
+                                         precision == SAM2_PRECISION_BF16 ? WEIGHTS_BF16 : WEIGHTS_F32, error);
+    if (strcmp(config.name, "custom") == 0)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "%s: a .pt file cannot carry the configuration that this model has of its own", output);
+    return weights_write_pt(w, output, error);
+}
+
 sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                          const sam2_allocator *allocator, sam2_error *error)
 {
     CHECK_POINTER(input);
     CHECK_POINTER(output);
     const sam2_allocator *a = allocator ? allocator : &alloc_default;
-    size_t n = strlen(output);
-    int native = n > 5 && strcmp(output + n - 5, ".sam2") == 0;
-    if (!native && !(n > 12 && strcmp(output + n - 12, ".safetensors") == 0))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .sam2 or .safetensors", output);
+    output_kind kind = OUTPUT_NATIVE;
+    TRY(output_of(output, &kind, error));
     if (precision < SAM2_PRECISION_AUTO || precision > SAM2_PRECISION_BF16)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "files can be written in f32 and bf16");
+    if (kind == OUTPUT_PT && precision == SAM2_PRECISION_BF16)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "%s: a .pt file is written in f32", output);
     weights *w = NULL;
     TRY(weights_open(a, input, 1, &w, error));
-    model_config config;
-    sam2_status status = config_from_weights(w, &config, error);
-    if (status == SAM2_OK)
-        status = config_check(&config, w, a, error);
-    if (status != SAM2_OK)
-        error_prefix(error, status, input);
-    else {
-        /* A file without a configuration gets the one that was recognised, so that the output needs no recognition. */
-        char json[2048];
-        config_to_json(&config, json, sizeof json);
-        const char *text = weights_config(w) ? weights_config(w) : json;
-        int keep = precision == SAM2_PRECISION_AUTO;
-        weights_type type = precision == SAM2_PRECISION_BF16 ? WEIGHTS_BF16 : WEIGHTS_F32;
-        status = native ? weights_write_native(w, output, text, keep, type, error)
-                        : weights_write_safetensors(w, output, text, keep, type, error);
-    }
+    sam2_status status = convert_opened(w, kind, output, precision, a, input, error);
     weights_close(w);
     return status;
 }
@@ -332,11 +375,8 @@ sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed,
     CHECK_POINTER(name);
     CHECK_POINTER(output);
     const sam2_allocator *a = allocator ? allocator : &alloc_default;
-    size_t n = strlen(output);
-    int pt = n > 3 && strcmp(output + n - 3, ".pt") == 0, native = n > 5 && strcmp(output + n - 5, ".sam2") == 0;
-    if (!pt && !native && !(n > 12 && strcmp(output + n - 12, ".safetensors") == 0))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2",
-                         output);
+    output_kind kind = OUTPUT_NATIVE;
+    TRY(output_of(output, &kind, error));
     model_config config;
     TRY(config_from_name(name, &config, error));
     model_layout layout;
@@ -348,10 +388,10 @@ sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed,
         return status;
     char json[2048];
     config_to_json(&config, json, sizeof json);
-    if (pt)
+    if (kind == OUTPUT_PT)
         status = weights_write_pt(w, output, error);
-    else if (native)
-        status = weights_write_native(w, output, json, 1, WEIGHTS_F32, error);
+    else if (kind == OUTPUT_NATIVE)
+        status = save_native(w, &config, SAM2_PRECISION_F32, a, output, json, error);
     else
         status = weights_write_safetensors(w, output, NULL, 1, WEIGHTS_F32, error);
     weights_close(w);

@@ -1,6 +1,8 @@
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 
 #include "base/mapfile.h"
+
+#include "base/checked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,25 @@ void mapfile_close(mapfile *map)
     if (map->data)
         munmap((void *)(uintptr_t)map->data, map->size);
     *map = (mapfile){NULL, 0};
+}
+
+void mapfile_drop(const mapfile *map, const void *from, size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (!map->data || (const uint8_t *)from < map->data)
+        return;
+    size_t begin = (size_t)((const uint8_t *)from - map->data), end = begin + size;
+    begin = round_up(begin, page);
+    end = end >= map->size ? map->size : end / page * page;
+    /* A private mapping that nobody has written to is read from the file again when it is touched. */
+    if (begin < end)
+        (void)madvise((void *)(uintptr_t)(map->data + begin), end - begin, MADV_DONTNEED);
+}
+
+void mapfile_expect(const mapfile *map)
+{
+    if (map->data)
+        (void)madvise((void *)(uintptr_t)map->data, map->size, MADV_WILLNEED);
 }
 
 sam2_status outfile_open(outfile *out, const char *path, sam2_error *error)

@@ -156,10 +156,10 @@ static sam2_status validate(const model_config *c, sam2_error *error)
     NEED(c->embed_dim >= 1 && c->embed_dim <= 1024, "embed_dim is %d; 1 to 1024 can be used", c->embed_dim);
     NEED(c->heads >= 1 && c->embed_dim % c->heads == 0, "num_heads %d does not divide embed_dim %d", c->heads,
          c->embed_dim);
-    NEED(c->background >= 1 && c->background <= 64, "window_pos_embed_bkg_spatial_size is %d; 1 to 64 can be used",
-         c->background);
+    NEED(c->background >= 1 && c->background <= CONFIG_MAX_SIDE,
+         "window_pos_embed_bkg_spatial_size is %d; 1 to 64 can be used", c->background);
     for (int i = 0; i < 4; i++) {
-        NEED(c->window_spec[i] >= 1 && c->window_spec[i] <= 64, "window_spec has %d; 1 to 64 can be used",
+        NEED(c->window_spec[i] >= 1 && c->window_spec[i] <= CONFIG_MAX_SIDE, "window_spec has %d; 1 to 64 can be used",
              c->window_spec[i]);
         NEED(i == 3 || c->window_spec[i] % 2 == 0,
              "window_spec has %d; a window whose queries are pooled needs to be even", c->window_spec[i]);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #define CONFIG_MAX_BLOCKS 128
+#define CONFIG_MAX_SIDE 64 /* of windows and of the coarse position embedding */
 
 /* One block of Hiera (sam2.modeling.backbones.hieradet.MultiScaleBlock). */
 typedef struct config_block {

@@ -40,6 +40,10 @@ typedef struct model {
     sam2_allocator allocator;
     void *block; /* all weights */
     size_t block_bytes;
+    mapfile map;         /* a native file's, or empty: weights outside of the block are in it */
+    size_t mapped_bytes; /* of such weights */
+    weights_format format;
+    bool repacked; /* a native file's products were not as this machine wants them */
     uint64_t identity, parameters;
 
     /* image_encoder.trunk */
@@ -78,9 +82,13 @@ static inline size_t model_side(const model *m, int stride)
 }
 
 /* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`, `precision` F32
- * or BF16. */
+ * or BF16. With `in_place` what `w` has mapped is used where it is, and has to stay. */
 sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, const sam2_allocator *a, model **out, sam2_error *error);
+                        int threads, bool in_place, const sam2_allocator *a, model **out, sam2_error *error);
+/* Writes a native file in the layout of the kernels up to `limit`; precision AUTO is the one that the tensors are
+ * stored in. `text` is the configuration as it goes into the file. */
+sam2_status model_save(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
+                       int threads, const sam2_allocator *a, const char *path, const char *text, sam2_error *error);
 void model_free(model *m);
 
 /* Where intermediate tensors go when somebody watches. NULL functions mean nobody does. */
@@ -125,8 +133,8 @@ typedef struct net_point {
 
 /* sam_prompt_encoder: sparse [prompt_tokens(count), d_model]. */
 size_t prompt_tokens(size_t point_count); /* with the padding token; 0 for no points */
-/* get_dense_pe: out [tokens, d_model]. */
-void encode_dense_positions(const model *m, float *out);
+/* get_dense_pe of one token: out [d_model]. */
+void encode_dense_position(const model *m, size_t token, float *out);
 void encode_points(const model *m, const net_point *points, size_t count, float *sparse);
 /* dense [tokens, d_model] from mask logits [side/4, side/4]. */
 void encode_mask(const model *m, const exec *ex, const float *logits, float *dense);

@@ -17,13 +17,10 @@ static void encode_position(const model *m, float x, float y, float *out)
     }
 }
 
-void encode_dense_positions(const model *m, float *out)
+void encode_dense_position(const model *m, size_t token, float *out)
 {
-    size_t side = model_side(m, 16), dim = (size_t)m->config.d_model;
-    for (size_t y = 0; y < side; y++)
-        for (size_t x = 0; x < side; x++)
-            encode_position(m, ((float)x + 0.5f) / (float)side, ((float)y + 0.5f) / (float)side,
-                            out + (y * side + x) * dim);
+    const size_t side = model_side(m, 16), x = token % side, y = token / side;
+    encode_position(m, ((float)x + 0.5f) / (float)side, ((float)y + 0.5f) / (float)side, out);
 }
 
 size_t prompt_tokens(size_t point_count)

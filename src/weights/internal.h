@@ -11,6 +11,8 @@
 
 #define WEIGHTS_MAX_TENSORS 16384 /* the largest known model has about 1000 */
 #define WEIGHTS_MAX_NAME 512      /* bytes of a tensor's name */
+#define WEIGHTS_MAX_CONSTANTS 1024
+#define WEIGHTS_MAX_WIDTH 64 /* rows in a panel */
 
 struct weights {
     sam2_allocator allocator;
@@ -20,7 +22,10 @@ struct weights {
     const char *config;      /* in `texts`, or NULL */
     weights_tensor *tensors; /* in the file's order */
     size_t count, tensors_bytes;
-    uint32_t *by_name; /* [by_name_count] indices of tensors, by ascending name; set by weights_finish */
+    weights_tensor *constants; /* of a native file */
+    size_t constant_count, constants_bytes;
+    uint64_t fingerprints[2]; /* of a native file: as it is, and for bfloat16; 0: not known */
+    uint32_t *by_name;        /* [by_name_count] indices of tensors, by ascending name; set by weights_finish */
     size_t by_name_count;
     void *values; /* of synthetic weights */
     size_t values_bytes;
@@ -36,6 +41,16 @@ sam2_status weights_new(const sam2_allocator *a, weights_format format, const ch
  * characters. */
 sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims,
                         const int64_t *shape, const void *data, sam2_error *error);
+
+/* The same with a layout, for a tensor or a constant; the caller has found weights_bytes bytes. */
+sam2_status weights_add_packed(weights *w, bool constant, const char *name, size_t name_length,
+                               const weights_tensor *like, sam2_error *error);
+
+/* Bytes of a tensor of this type, shape and layout; false when the layout does not fit the type and shape, or the
+ * number is too large. */
+bool panels_bytes(const weights_tensor *t, size_t *bytes);
+/* weights_read for layouts other than C order. */
+void panels_read(const weights_tensor *t, size_t first, size_t count, float *out);
 
 /* After the last weights_add: official names instead of Hugging Face ones, then the index by name. Refuses names that
  * occur twice. */

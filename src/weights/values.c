@@ -67,8 +67,19 @@ static uint16_t to_f16(float f)
     return (uint16_t)(sign | ((rest - (112u << 23) + 0xFFF + (rest >> 13 & 1)) >> 13));
 }
 
+size_t weights_bytes(const weights_tensor *t)
+{
+    size_t bytes = 0;
+    panels_bytes(t, &bytes); /* fits: it was checked when the tensor was added */
+    return bytes;
+}
+
 void weights_read(const weights_tensor *t, size_t first, size_t count, float *out)
 {
+    if (t->layout != WEIGHTS_ROWS) {
+        panels_read(t, first, count, out);
+        return;
+    }
     const uint8_t *from = (const uint8_t *)t->data + first * weights_type_size(t->type);
     if (count == 0)
         return;
@@ -112,10 +123,25 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
     return hash;
 }
 
-/* By name and by value as float32: the same weights have the same fingerprint in every format and order. */
-uint64_t weights_fingerprint(const weights *w)
+void weights_samples(const weights_tensor *t, weights_type as, weights_sample *sample)
 {
-    enum { SAMPLES = 64 };
+    float *out = sample->values;
+    size_t samples = t->count < WEIGHTS_SAMPLES ? t->count : WEIGHTS_SAMPLES;
+    for (size_t s = 0; s < samples; s++) {
+        /* evenly spread, the first and the last element among them */
+        const size_t last = WEIGHTS_SAMPLES - 1;
+        size_t at = samples == t->count ? s : (t->count - 1) / last * s + (t->count - 1) % last * s / last;
+        weights_read(t, at, 1, &out[s]);
+    }
+    if (as != WEIGHTS_F32) {
+        uint16_t rounded[WEIGHTS_SAMPLES];
+        values_convert(out, samples, as, rounded);
+        weights_read(&(weights_tensor){.type = as, .count = samples, .data = rounded}, 0, samples, out);
+    }
+}
+
+uint64_t weights_fingerprint_of(const weights *w, const weights_sample *samples)
+{
     uint64_t hash = 0xCBF29CE484222325u;
     for (size_t i = 0; i < w->by_name_count; i++) {
         const weights_tensor *t = &w->tensors[w->by_name[i]];
@@ -125,18 +151,20 @@ uint64_t weights_fingerprint(const weights *w)
             put_le64(size, (uint64_t)t->shape[d]);
             hash = mix(hash, size, sizeof size);
         }
-        size_t samples = t->count < SAMPLES ? t->count : SAMPLES;
-        for (size_t s = 0; s < samples; s++) {
-            /* evenly spread, the first and the last element among them */
-            size_t at = samples == t->count
-                            ? s
-                            : (t->count - 1) / (SAMPLES - 1) * s + (t->count - 1) % (SAMPLES - 1) * s / (SAMPLES - 1);
-            float value;
-            weights_read(t, at, 1, &value);
+        weights_sample own;
+        if (!samples)
+            weights_samples(t, WEIGHTS_F32, &own);
+        const float *values = samples ? samples[w->by_name[i]].values : own.values;
+        for (size_t s = 0; s < t->count && s < WEIGHTS_SAMPLES; s++) {
             uint8_t bits[4];
-            put_le32(bits, bits_of(value));
+            put_le32(bits, bits_of(values[s]));
             hash = mix(hash, bits, sizeof bits);
         }
     }
     return hash;
+}
+
+uint64_t weights_fingerprint(const weights *w)
+{
+    return weights_fingerprint_of(w, NULL);
 }

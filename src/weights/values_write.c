@@ -17,7 +17,7 @@ static size_t convert_block(const weights_tensor *t, size_t first, weights_type 
 
 sam2_status values_write(const weights_tensor *t, weights_type type, outfile *out, sam2_error *error)
 {
-    if (type == t->type)
+    if (type == t->type && t->layout == WEIGHTS_ROWS)
         return outfile_write(out, t->data, t->count * weights_type_size(type), error);
     float block[BLOCK]; /* floats, for their alignment and size */
     for (size_t done = 0, n; done < t->count; done += n) {
@@ -29,7 +29,7 @@ sam2_status values_write(const weights_tensor *t, weights_type type, outfile *ou
 
 uint32_t values_crc(const weights_tensor *t, weights_type type, const crc32_tables *tables)
 {
-    if (type == t->type)
+    if (type == t->type && t->layout == WEIGHTS_ROWS)
         return crc32_add(tables, 0, t->data, t->count * weights_type_size(type));
     uint32_t crc = 0;
     float block[BLOCK];

@@ -62,6 +62,7 @@ void weights_close(weights *w)
         return;
     sam2_allocator a = w->allocator;
     alloc_release(&a, w->tensors, w->tensors_bytes);
+    alloc_release(&a, w->constants, w->constants_bytes);
     alloc_release(&a, w->by_name, w->by_name_count * sizeof *w->by_name);
     alloc_release(&a, w->values, w->values_bytes);
     chunks_free(&w->texts);
@@ -141,11 +142,32 @@ static bool name_is_valid(const char *name, size_t length)
     return true;
 }
 
-sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims,
-                        const int64_t *shape, const void *data, sam2_error *error)
+/* One more tensor or constant; its name is valid. */
+static sam2_status append(weights *w, bool constant, const char *name, size_t name_length, const weights_tensor *t,
+                          sam2_error *error)
+{
+    size_t *count = constant ? &w->constant_count : &w->count;
+    size_t *bytes = constant ? &w->constants_bytes : &w->tensors_bytes;
+    weights_tensor **list = constant ? &w->constants : &w->tensors;
+    if (*count == (constant ? WEIGHTS_MAX_CONSTANTS : WEIGHTS_MAX_TENSORS))
+        return error_set(error, SAM2_ERROR_FORMAT, "more than %zu %s", *count, constant ? "constants" : "tensors");
+    void *grown = *list;
+    sam2_status status = alloc_grow(&w->allocator, &grown, bytes, *count * sizeof *t, (*count + 1) * sizeof *t,
+                                    "the tensors' index", error);
+    *list = grown;
+    TRY(status);
+    weights_tensor *added = &(*list)[*count];
+    *added = *t;
+    TRY(weights_keep_text(w, name, name_length, &added->name, error));
+    ++*count;
+    return SAM2_OK;
+}
+
+sam2_status weights_add_packed(weights *w, bool constant, const char *name, size_t name_length,
+                               const weights_tensor *like, sam2_error *error)
 {
     static const char prefix[] = "module."; /* put there by torch.nn.DataParallel */
-    if (name_length > sizeof prefix - 1 && memcmp(name, prefix, sizeof prefix - 1) == 0) {
+    if (!constant && name_length > sizeof prefix - 1 && memcmp(name, prefix, sizeof prefix - 1) == 0) {
         name += sizeof prefix - 1;
         name_length -= sizeof prefix - 1;
     }
@@ -153,8 +175,13 @@ sam2_status weights_add(weights *w, const char *name, size_t name_length, weight
     if (!name_is_valid(name, name_length))
         return error_set(error, SAM2_ERROR_FORMAT, "a tensor's name of %zu bytes is not valid: \"%s\"", name_length,
                          show(&room, name, name_length));
-    if (w->count == WEIGHTS_MAX_TENSORS)
-        return error_set(error, SAM2_ERROR_FORMAT, "more than %d tensors", WEIGHTS_MAX_TENSORS);
+    return append(w, constant, name, name_length, like, error);
+}
+
+sam2_status weights_add(weights *w, const char *name, size_t name_length, weights_type type, int dims,
+                        const int64_t *shape, const void *data, sam2_error *error)
+{
+    shown room;
     weights_tensor t = {.type = type, .dims = dims, .data = data};
     if (dims < 0 || dims > WEIGHTS_MAX_DIMS)
         return error_set(error, SAM2_ERROR_FORMAT, "tensor %s has %d dimensions; at most %d are read",
@@ -164,14 +191,7 @@ sam2_status weights_add(weights *w, const char *name, size_t name_length, weight
     if (!weights_shape_count(dims, shape, &t.count))
         return error_set(error, SAM2_ERROR_FORMAT, "tensor %s: the product of its sizes overflows",
                          show(&room, name, name_length));
-    void *tensors = w->tensors;
-    sam2_status status = alloc_grow(&w->allocator, &tensors, &w->tensors_bytes, w->count * sizeof t,
-                                    (w->count + 1) * sizeof t, "the tensors' index", error);
-    w->tensors = tensors;
-    TRY(status);
-    TRY(weights_keep_text(w, name, name_length, &t.name, error));
-    w->tensors[w->count++] = t;
-    return SAM2_OK;
+    return weights_add_packed(w, false, name, name_length, &t, error);
 }
 
 static bool name_before(const void *context, uint32_t a, uint32_t b)
@@ -281,6 +301,49 @@ size_t weights_count(const weights *w)
 const weights_tensor *weights_at(const weights *w, size_t index)
 {
     return index < w->count ? &w->tensors[index] : NULL;
+}
+
+const weights_tensor *weights_constant(const weights *w, const char *name)
+{
+    for (size_t i = 0; i < w->constant_count; i++)
+        if (strcmp(w->constants[i].name, name) == 0)
+            return &w->constants[i];
+    return NULL;
+}
+
+size_t weights_constant_count(const weights *w)
+{
+    return w->constant_count;
+}
+
+const weights_tensor *weights_constant_at(const weights *w, size_t index)
+{
+    return index < w->constant_count ? &w->constants[index] : NULL;
+}
+
+void weights_drop(const weights *w, const weights_tensor *t)
+{
+    if (w->map.data)
+        mapfile_drop(&w->map, t->data, weights_bytes(t));
+}
+
+bool weights_mapped(const weights *w)
+{
+    return w->map.data != NULL;
+}
+
+mapfile weights_close_index(weights *w)
+{
+    mapfile map = w->map;
+    w->map = (mapfile){NULL, 0};
+    weights_close(w);
+    return map;
+}
+
+bool weights_stored_fingerprint(const weights *w, bool bf16, uint64_t *fingerprint)
+{
+    *fingerprint = w->fingerprints[bf16];
+    return *fingerprint != 0;
 }
 
 const weights_tensor *weights_find(const weights *w, const char *name)

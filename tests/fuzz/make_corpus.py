@@ -36,23 +36,24 @@ def pad(content, step):
 
 
 def native(tensors, metadata=b"{}"):
-    """The format that src/weights/native.c describes; tensors: (name, type, shape, data)."""
-    directory_size = sum(len(pad(bytes(32 + 8 * len(shape)) + name, 8)) for name, _, shape, _ in tensors)
-    head = 48 + len(pad(metadata, 8)) + directory_size
+    """The format that src/weights/native.c describes; tensors: (name, type, shape, data), then perhaps layout, panel width and kind."""
+    tensors = [t + (0, 0, 0)[len(t) - 4:] for t in tensors]
+    directory_size = sum(len(pad(bytes(40 + 8 * len(t[2])) + t[0], 8)) for t in tensors)
+    head = 64 + len(pad(metadata, 8)) + directory_size
     body, directory = b"", b""
     start = head + -head % 64 if any(t[3] for t in tensors) else head
-    for name, kind, shape, content in tensors:
+    for name, element, shape, content, layout, width, kind in tensors:
         if content:
             body = pad(body, 64)
         directory += pad(
-            struct.pack("<IIQQBBBBI", 32 + len(pad(bytes(8 * len(shape)) + name, 8)), zlib.crc32(content),
-                        start + len(body), len(content), kind, 0, len(shape), 0, len(name))
+            struct.pack("<IIQQBBBBIII", 40 + len(pad(bytes(8 * len(shape)) + name, 8)), zlib.crc32(content),
+                        start + len(body), len(content), element, layout, len(shape), kind, len(name), width, 0)
             + struct.pack(f"<{len(shape)}q", *shape) + name, 8)
         body += content
-    rest = struct.pack("<QQQII", start + len(body), len(metadata), len(directory), len(tensors), 0)
+    rest = struct.pack("<QQQIIQQ", start + len(body), len(metadata), len(directory), len(tensors), 0, 1, 2)
     rest += pad(metadata, 8) + directory
     rest += bytes(start - 16 - len(rest))
-    return b"SAM2\r\n\x1a\n" + struct.pack("<II", 1, zlib.crc32(rest)) + rest + body
+    return b"SAM2\r\n\x1a\n" + struct.pack("<II", 2, zlib.crc32(rest)) + rest + body
 
 
 def safetensors(header, body=b""):
@@ -168,9 +169,22 @@ whole = native(
      (b"empty", 0, (0, 3), b""), (b"scalar", 0, (), bytes(4))], b'{"sam2.config":"{\\"image_size\\": 512}"}')
 put("native", "whole", whole)
 put("native", "nothing", native([]))
-put("native", "packed", whole.replace(b"\0\0\2\0\x08\0\0\0", b"\0\1\2\0\x08\0\0\0"))
+put("native", "layout", whole.replace(b"\0\0\2\0\x08\0\0\0", b"\0\1\2\0\x08\0\0\0"))
 put("native", "wraps", native([(b"a", 0, (1 << 33, 1 << 33), b"")]))
 put("native", "negative", native([(b"a", 0, (-1,), b"")]))
 put("native", "twice", native([(b"a", 0, (1,), bytes(4)), (b"a", 0, (1,), bytes(4))]))
 put("native", "text", whole.replace(b"\r\n", b"\n"))
 damage("native", "whole", whole, 10)
+packed = native(
+    [(b"panels", 0, (5, 3), bytes(range(96)), 1, 4), (b"pairs", 2, (33, 1, 2, 1), bytes(2 * 32 * 32 * 2), 2, 32),
+     (b"pairs8", 2, (3, 33), bytes(8 * 64 * 2), 2, 8), (b"bias", 0, (3,), bytes(12)),
+     (b"table", 0, (2, 2), bytes(16), 0, 0, 1), (b"table.panels", 0, (2, 2), bytes(128), 1, 16, 1)])
+put("native", "packed", packed)
+put("native", "packed-wide", native([(b"a", 0, (5, 3), bytes(65 * 12), 1, 65)]))
+put("native", "packed-none", native([(b"a", 0, (0, 3), b"", 1, 4)]))
+put("native", "packed-scalar", native([(b"a", 0, (), bytes(4), 1, 1)]))
+put("native", "packed-wraps", native([(b"a", 2, (1 << 58, 7), b"", 2, 64)]))
+put("native", "packed-type", native([(b"a", 1, (4, 2), bytes(32), 1, 4)]))
+put("native", "constants", native([(b"a", 0, (1,), bytes(4)), (b"b", 0, (1,), bytes(4), 0, 0, 1), (b"b", 0, (1,), bytes(4), 0, 0, 1)]))
+put("native", "constant-alone", native([(b"b", 0, (1,), bytes(4), 0, 0, 1)]))
+damage("native", "packed", packed, 10)

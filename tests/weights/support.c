@@ -2,6 +2,8 @@
 
 #include "weights/support.h"
 
+#include "weights/values.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -115,6 +117,54 @@ void temporary_path(char path[256])
 {
     static int number;
     snprintf(path, 256, "%s/test_weights_%ld_%d", BUILD_DIR, (long)getpid(), number++);
+}
+
+/* Element [i][k] of a matrix packed in panels of `width`: its place among the packed elements. */
+static size_t packed_place(size_t i, size_t k, size_t length, size_t width, size_t pair)
+{
+    size_t whole = pair == 2 ? (length + 31) / 32 * 32 : length;
+    return i / width * width * whole + (k / pair * width + i % width) * pair + k % pair;
+}
+
+sam2_status write_packed(const weights *w, const char *path, sam2_error *error)
+{
+    static const float table[6] = {0, 1, 2, 3, 4, 5};
+    weights_form *forms = calloc(weights_count(w) + 1, sizeof *forms);
+    void **blocks = calloc(weights_count(w), sizeof *blocks);
+    assert_true(forms && blocks);
+    for (size_t t = 0, packed = 0; t < weights_count(w); t++) {
+        const weights_tensor *from = weights_at(w, t);
+        if (from->dims < 2 || !from->count)
+            continue;
+        const size_t pair = 1 + packed++ % 2, width = pair == 2 ? 32 : 4, n = (size_t)from->shape[0],
+                     k = from->count / n;
+        blocks[t] = calloc((n + width - 1) / width * width * (k + 31), sizeof(float));
+        assert_non_null(blocks[t]);
+        for (size_t i = 0; i < n; i++)
+            for (size_t p = 0; p < k; p++) {
+                const size_t at = packed_place(i, p, k, width, pair);
+                float value;
+                weights_read(from, i * k + p, 1, &value);
+                if (pair == 1)
+                    ((float *)blocks[t])[at] = value;
+                else
+                    values_convert(&value, 1, WEIGHTS_BF16, (uint16_t *)blocks[t] + at);
+            }
+        forms[t] = (weights_form){.given = true,
+                                  .bf16 = pair == 2,
+                                  .type = pair == 2 ? WEIGHTS_BF16 : WEIGHTS_F32,
+                                  .layout = pair == 2 ? WEIGHTS_PAIRS : WEIGHTS_PANELS,
+                                  .width = (unsigned)width,
+                                  .data = blocks[t]};
+    }
+    forms[weights_count(w)] =
+        (weights_form){.given = true, .type = WEIGHTS_F32, .data = table, .name = "table", .dims = 2, .shape = {2, 3}};
+    sam2_status status = weights_write_packed(w, path, "{\"a\":1}", forms, 1, error);
+    for (size_t t = 0; t < weights_count(w); t++)
+        free(blocks[t]);
+    free(blocks);
+    free(forms);
+    return status;
 }
 
 double read_everything(const weights *w)

@@ -48,6 +48,10 @@ void temporary_path(char path[256]);
  * away. */
 double read_everything(const weights *w);
 
+/* A native file with every matrix of `w` packed, in turn as panels of 4 and as pairs of 32 (so rounded to bfloat16),
+ * and a constant "table" [2, 3] of 0, 1 ... 5. The packing is written out here from the format's description. */
+sam2_status write_packed(const weights *w, const char *path, sam2_error *error);
+
 /* ---- zip files to order (support_zip.c) ---- */
 
 typedef struct test_entry {
