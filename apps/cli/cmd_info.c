@@ -59,6 +59,9 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
                   info->image_size, "embedding_dim", info->embedding_dim, "low_res_size", info->low_res_size,
                   "precision", precision_name(info->precision), "isa", info->isa, "threads", info->threads,
                   "weight_bytes", (json_int_t)info->weight_bytes, "workspace_bytes", (json_int_t)info->workspace_bytes);
+    json_object_set_new(json, "format", json_text(info->format));
+    json_object_set_new(json, "mapped_bytes", json_integer((json_int_t)info->mapped_bytes));
+    json_object_set_new(json, "repacked", json_boolean(info->repacked));
     if (plan)
         json_object_set_new(json, "precision_plan", plan);
     if (kernels)
@@ -72,6 +75,7 @@ static void print(const sam2_model_info *info, const char *path)
 {
     printf("model        %s\n", info->name);
     printf("file         %s\n", path);
+    printf("format       %s%s\n", info->format, info->repacked ? ", packed again for this machine and precision" : "");
     printf("parameters   %" PRIu64 "\n", info->parameters);
     printf("identity     %016" PRIx64 "\n", info->identity);
     printf("input        %d x %d\n", info->image_size, info->image_size);
@@ -80,7 +84,8 @@ static void print(const sam2_model_info *info, const char *path)
     printf("precision    %s\n", precision_name(info->precision));
     printf("instructions %s\n", info->isa);
     printf("threads      %d\n", info->threads);
-    printf("memory       %.1f MiB of weights, %.1f MiB of working memory\n", (double)info->weight_bytes / 1048576.0,
+    printf("memory       %.1f MiB of weights, %.1f of them in the file, %.1f MiB of working memory\n",
+           (double)info->weight_bytes / 1048576.0, (double)info->mapped_bytes / 1048576.0,
            (double)info->workspace_bytes / 1048576.0);
 }
 

@@ -117,6 +117,10 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
     }
     if (common->precision == SAM2_PRECISION_BF16 && info->precision != SAM2_PRECISION_BF16)
         note("bf16 needs AVX512-BF16 or AMX: %s is used", precision_name(info->precision));
+    if (common->verbose && info->repacked)
+        note("%s is laid out for another instruction set or precision: its weights were packed again; sam2 convert "
+             "makes one for this machine",
+             path);
     if (!strcmp(common->model, "micro") && !strcmp(info->name, "custom"))
         info->name = "micro"; /* its layout has no official name */
     return EXIT_DONE;

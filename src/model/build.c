@@ -135,8 +135,8 @@ static void load_image_encoder(builder *b)
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
-        m->lateral[level] = load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim,
-                                        (size_t)c->stage_dims[level]);
+        m->lateral[level] =
+            load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
     m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
     m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
     m->no_mem_embed = builder_plain(b, "no_mem_embed", NULL);
@@ -157,8 +157,7 @@ static void load_prompt_encoder(builder *b)
     m->down1 = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "weight");
     m->down1_bias = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "bias");
     m->down1_norm = load_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
-    m->down2 =
-        load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
+    m->down2 = load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
     const size_t side = model_side(m, 16);
     m->dense_pe = builder_constant(b, "sam_prompt_encoder.dense_positions", side * side, (size_t)m->config.d_model,
                                    encode_dense_position);

@@ -93,8 +93,7 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
     const weights_tensor *held = constant ? weights_constant(b->w, constant) : t;
     const weights_type storage = held ? held->type : t->type;
     const bool narrowed = precision_of(prefix, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16; /* where the model is */
-    const bool narrow = narrowed &&
-                        (b->by_storage ? storage == WEIGHTS_BF16 : b->m->precision == SAM2_PRECISION_BF16);
+    const bool narrow = narrowed && (b->by_storage ? storage == WEIGHTS_BF16 : b->m->precision == SAM2_PRECISION_BF16);
     weights_form form = wanted_form(b, narrow);
     const bool ready = has_form(held, &form, n, k);
     linear l = {.n = n, .k = k};

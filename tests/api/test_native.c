@@ -440,9 +440,13 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_instruction_set), cmocka_unit_test(from_pt), cmocka_unit_test(removed),
-        cmocka_unit_test(nothing_is_copied),      cmocka_unit_test(every_allocation_fails),
-        cmocka_unit_test(bytes_of_a_file),        cmocka_unit_test(the_way_back),
+        cmocka_unit_test(every_instruction_set),
+        cmocka_unit_test(from_pt),
+        cmocka_unit_test(removed),
+        cmocka_unit_test(nothing_is_copied),
+        cmocka_unit_test(every_allocation_fails),
+        cmocka_unit_test(bytes_of_a_file),
+        cmocka_unit_test(the_way_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

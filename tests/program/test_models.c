@@ -92,6 +92,15 @@ static void convert(void **state)
     run_expect(0, "convert micro native.sam2");
     run_expect(0, "segment -m native.sam2 -i scene.png -p 150,140 -o c.png --size 256");
     assert_true(file_same("micro.png", "c.png"));
+    json_t *json = info_of("native.sam2");
+    assert_string_equal(json_string_value(json_object_get(json, "format")), "native");
+    json_decref(json);
+    run_expect(0, "convert native.sam2 narrow.sam2 --precision bf16");
+    json = info_of("narrow.sam2 --precision f32");
+    assert_true(json_is_true(json_object_get(json, "repacked")));
+    json_decref(json);
+    assert_non_null(strstr(run_expect(0, "info narrow.sam2 --precision f32 -v")->err, "packed again"));
+    assert_null(strstr(run_expect(0, "info narrow.sam2 --precision f32")->err, "packed again"));
     remove("sam2.1_l");
 }
 
