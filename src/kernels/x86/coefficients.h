@@ -1,4 +1,5 @@
-/* Numbers of the exponential and of GELU, shared by the x86 levels.
+/* Numbers of the exponential and of GELU, shared by the x86 levels (but for GELU in float32 with AVX-512, which has a
+ * table: avx512/gelu_table.h).
  *
  * exp(x), x <= 0: n = round(x log2 e), r = x - n ln 2 in two steps (the first is exact: r is a multiple of 2^-24 below
  * .35), e^r = 1 + r + r^2 q(r) with q of degree 4, the minimax fit of relative error over |r| <= ln 2 / 2 (3.2e-9), its

@@ -20,51 +20,80 @@
     X(12, p12, 0) X(13, p12, 1)
 /* clang-format on */
 
-/* out[rows, NR] = A B for one tile, `vecs` vectors of 16 columns wide, from a [rows, k] and b [k, NR]; 128 bytes at
- * address `ahead`, which advances by `step` with k, are prefetched. rows and vecs are constants wherever this is
- * inlined. Each sum has a name of its own: not all compilers keep an array of them in registers. */
+/* The compiler is not to know that one step's addresses differ from the next one's by a constant: it would keep a
+ * pointer for each row, more than there are registers. */
+#define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3), "+r"(p6), "+r"(p9), "+r"(p12));
+
+/* out[rows, NR] = A B + bias (or NULL) for one tile, `vecs` vectors of 16 columns wide, from a [rows, k] and b [k, NR];
+ * rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes for each of k, is prefetched. rows and
+ * vecs are constants wherever this is inlined. Each sum has a name of its own: not all compilers keep an array of them
+ * in registers. Four steps of k in one turn, their distances in the instructions: pointers moved at every step would
+ * take a tenth of the slots that multiply-adds need. */
 static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a,
                                                        size_t lda, const float *b, uintptr_t ahead, size_t step,
-                                                       float *out)
+                                                       const float *bias, float *out, size_t ldo)
 {
 #define CLEAR(i, p, step) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
 #define MULTIPLY(i, p, step)                                                                                           \
     if (i < rows) {                                                                                                    \
-        __m512 x = _mm512_set1_ps(p[step * lda]);                                                                      \
+        __m512 x = _mm512_set1_ps(p[step * lda + u]);                                                                  \
         s##i = _mm512_fmadd_ps(x, b0, s##i);                                                                           \
         if (vecs > 1)                                                                                                  \
             t##i = _mm512_fmadd_ps(x, b1, t##i);                                                                       \
     }
+#define ADD(i, p, step)                                                                                                \
+    s##i = _mm512_add_ps(s##i, b0);                                                                                    \
+    t##i = _mm512_add_ps(t##i, b1);
 #define STORE(i, p, step)                                                                                              \
     if (i < rows) {                                                                                                    \
-        _mm512_store_ps(out + i * NR, s##i);                                                                           \
+        _mm512_storeu_ps(out, s##i);                                                                                   \
         if (vecs > 1)                                                                                                  \
-            _mm512_store_ps(out + i * NR + 16, t##i);                                                                  \
+            _mm512_storeu_ps(out + 16, t##i);                                                                          \
+        out += ldo;                                                                                                    \
     }
     EACH_ROW(CLEAR)
     const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a,
                 *p9 = rows > 9 ? a + 9 * lda : a, *p12 = rows > 12 ? a + 12 * lda : a;
-    for (const float *end = b + k * NR; b != end; b += NR) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = vecs > 1 ? _mm512_loadu_ps(b + 16) : b0;
-        EACH_ROW(MULTIPLY)
+    const float *const end4 = b + k / 4 * 4 * NR, *const end = b + k * NR;
+    while (b != end4) {
+#pragma GCC unroll 4
+        for (size_t u = 0; u < 4; u++) {
+            __m512 b0 = _mm512_loadu_ps(b + u * NR), b1 = vecs > 1 ? _mm512_loadu_ps(b + u * NR + 16) : b0;
+            EACH_ROW(MULTIPLY)
+            KEEP_POINTERS
+        }
         _mm_prefetch((const char *)ahead, _MM_HINT_T0);
         _mm_prefetch((const char *)(ahead + 64), _MM_HINT_T0);
-        ahead += step;
+        if (step > 32)
+#pragma GCC unroll 6
+            for (uintptr_t line = 128; line < 512; line += 64)
+                _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
+        ahead += 4 * step;
+        b += 4 * NR;
+        p0 += 4, p3 += 4, p6 += 4, p9 += 4, p12 += 4;
+    }
+    for (const size_t u = 0; b != end; b += NR) {
+        __m512 b0 = _mm512_loadu_ps(b), b1 = vecs > 1 ? _mm512_loadu_ps(b + 16) : b0;
+        EACH_ROW(MULTIPLY)
         p0++, p3++, p6++, p9++, p12++;
+    }
+    if (bias) {
+        const __m512 b0 = _mm512_loadu_ps(bias), b1 = vecs > 1 ? _mm512_loadu_ps(bias + 16) : b0;
+        EACH_ROW(ADD)
     }
     EACH_ROW(STORE)
 }
 
 #define TILE(rows)                                                                                                     \
     static void tile_##rows##x32(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
-                                 float *out)                                                                           \
+                                 const float *bias, float *out, size_t ldo)                                            \
     {                                                                                                                  \
-        tile(rows, 2, k, a, lda, b, ahead, step, out);                                                                 \
+        tile(rows, 2, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
     }                                                                                                                  \
     static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
-                                 float *out)                                                                           \
+                                 const float *bias, float *out, size_t ldo)                                            \
     {                                                                                                                  \
-        tile(rows, 1, k, a, lda, b, ahead, step, out);                                                                 \
+        tile(rows, 1, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
     }
 TILE(1)
 TILE(2)
@@ -81,7 +110,8 @@ TILE(12)
 TILE(13)
 TILE(14)
 
-typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step, float *out);
+typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,
+                     const float *bias, float *out, size_t ldo);
 static tile_fn *const tiles[MR][2] = {
     {tile_1x16, tile_1x32},   {tile_2x16, tile_2x32},   {tile_3x16, tile_3x32},   {tile_4x16, tile_4x32},
     {tile_5x16, tile_5x32},   {tile_6x16, tile_6x32},   {tile_7x16, tile_7x32},   {tile_8x16, tile_8x32},
@@ -156,7 +186,10 @@ static finish_fn *const finishes[2][3] = {{finish_none, finish_relu, finish_gelu
 void k_gemm_f32_avx512(const gemm_f32_args *g)
 {
     _Alignas(64) float sum[MR * NR];
-    finish_fn *const finish_whole = finishes[!g->accumulate && !g->residual][g->act];
+    const bool plain = !g->accumulate && !g->residual;
+    finish_fn *const finish_whole = finishes[plain][g->act];
+    /* Whole tiles that need a bias at most go from the registers to C. */
+    const bool direct = plain && g->act == ACT_NONE && !g->c_rows;
     /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
      * take a row, because a tile of few rows is bound by latency. */
     const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
@@ -171,8 +204,14 @@ void k_gemm_f32_avx512(const gemm_f32_args *g)
             uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
-                tiles[rows - 1][columns > 16](g->k, g->a + i * g->lda, g->lda, b, ahead, step, sum);
-                (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                tile_fn *const fn = tiles[rows - 1][columns > 16];
+                const float *a = g->a + i * g->lda;
+                if (direct && (columns >= NR || columns == 16))
+                    fn(g->k, a, g->lda, b, ahead, step, g->bias ? g->bias + j : NULL, g->c + i * g->ldc + j, g->ldc);
+                else {
+                    fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
+                    (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                }
                 i += rows;
                 ahead += step * g->k;
             }

@@ -3,6 +3,7 @@
 #define KERNELS_X86_AVX512_MATH_H
 
 #include "kernels/kernels.h"
+#include "kernels/x86/avx512/gelu_table.h"
 #include "kernels/x86/coefficients.h"
 
 #include <immintrin.h>
@@ -49,34 +50,25 @@ static inline __m512 exp_f32(__m512 x)
     return _mm512_maskz_scalef_ps(normal, p, n);
 }
 
-/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, what is below -TAIL_END is taken for that. */
+/* max(x, 0) - |x| Phi(-|x|); NaN stays NaN, what is below -GELU_END is taken for that. */
 static inline __m512 gelu_f32(__m512 x)
 {
-    const __m512 rounder = _mm512_set1_ps(ROUNDER);
-    __m512 a = _mm512_range_ps(x, _mm512_set1_ps(TAIL_END), 0x0A); /* the smaller of both, without signs */
-    /* Even and odd powers apart: two short chains of multiply-adds in place of a long one. */
-    __m512 square = _mm512_mul_ps(a, a), q = _mm512_set1_ps(TAIL_10), odd = _mm512_set1_ps(TAIL_9);
-    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_8));
-    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_7));
-    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_6));
-    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_5));
-    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_4));
-    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_3));
-    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_2));
-    odd = _mm512_fmadd_ps(odd, square, _mm512_set1_ps(TAIL_1));
-    q = _mm512_fmadd_ps(q, square, _mm512_set1_ps(TAIL_0));
-    q = _mm512_fmadd_ps(odd, a, q);
-    __m512 n = _mm512_sub_ps(_mm512_add_ps(q, rounder), rounder);
-    __m512 f = _mm512_sub_ps(q, n);
-    __m512 p = _mm512_set1_ps(EXP2_5);
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(EXP2_4));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(EXP2_3));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(EXP2_2));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(EXP2_1));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-    return _mm512_fnmadd_ps(a, _mm512_scalef_ps(p, n), _mm512_max_ps(_mm512_setzero_ps(), x));
+    const __m512 scale = _mm512_set1_ps(GELU_SCALE), rounder = _mm512_set1_ps(ROUNDER);
+#define PICK(c) _mm512_permutex2var_ps(_mm512_load_ps(gelu_table[c]), piece, _mm512_load_ps(gelu_table[c] + 16))
+    __m512 a = _mm512_range_ps(x, _mm512_set1_ps(GELU_END), 0x0A); /* the smaller of both, without signs */
+    __m512 shifted = _mm512_fmadd_ps(a, scale, rounder);
+    __m512i piece = _mm512_castps_si512(shifted); /* its low five bits count */
+    __m512 d = _mm512_fmsub_ps(a, scale, _mm512_sub_ps(shifted, rounder));
+    __m512 e = PICK(4);
+    e = _mm512_fmadd_ps(e, d, PICK(3));
+    e = _mm512_fmadd_ps(e, d, PICK(2));
+    e = _mm512_fmadd_ps(e, d, PICK(1));
+    e = _mm512_fmadd_ps(e, d, PICK(0));
+#undef PICK
+    return _mm512_fnmadd_ps(a, e, _mm512_max_ps(_mm512_setzero_ps(), x));
 }
 
+/* the smaller of both, without signs */
 /* To bfloat16, to nearest, ties to even; NaN becomes a quiet one. */
 static inline __m256i to_bf16(__m512 x)
 {
