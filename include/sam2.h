@@ -145,12 +145,13 @@ typedef struct sam2_model_info {
     size_t workspace_bytes;   /* memory that a context holds */
     size_t mapped_bytes;      /* of the weights, those used where a native file has them, unpacked and not copied */
     const char *format;       /* the file's: "PyTorch zip", "safetensors", "native" */
-    int repacked; /* 1: a native file was made for another instruction set or precision, and was packed again */
+    int repacked;         /* 1: a native file was made for another instruction set or precision, and was packed again */
+    uint64_t encode_flop; /* floating-point operations of the encoder's matrix products, for one picture */
 } sam2_model_info;
 
 #define SAM2_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0                   \
+        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0                \
     }
 
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */

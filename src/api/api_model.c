@@ -191,6 +191,7 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
         .mapped_bytes = m->mapped_bytes,
         .format = weights_format_name(m->format),
         .repacked = m->repacked,
+        .encode_flop = config_encode_work(&m->config, false),
     };
     sam2_model_info known;
     TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));

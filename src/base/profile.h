@@ -17,6 +17,7 @@ typedef enum profile_stage {
     PROFILE_TRUNK0, /* and the three after it */
     PROFILE_TRUNK3 = PROFILE_TRUNK0 + 3,
     PROFILE_NECK,
+    PROFILE_FEATURES, /* the decoder's products that no prompt changes */
     PROFILE_PROMPT,
     PROFILE_DECODER,
     PROFILE_UPSCALE,

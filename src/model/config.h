@@ -53,6 +53,11 @@ sam2_status config_set_image_size(model_config *config, int image_size, sam2_err
  * most `capacity` bytes with the NUL. */
 void config_to_json(const model_config *config, char *out, size_t capacity);
 
+/* Floating-point operations of the encoder's matrix products (multiply-adds times two). With `padding`, as the official
+ * code does it: windows that reach beyond the map are whole, padded tokens included. Without, as it is done here: one
+ * key stands for all padded tokens of a window. */
+uint64_t config_encode_work(const model_config *config, bool padding);
+
 /* All tensors of the model, in the order of the official state dict. The list and its names are one block of memory, to
  * be released with config_layout_free. */
 typedef struct model_layout {

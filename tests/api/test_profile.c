@@ -47,14 +47,15 @@ typedef struct setup {
     sam2_image image;
 } setup;
 
-static setup make(int threads)
+static setup make(const char *name, sam2_precision precision, int threads, int image_size)
 {
     setup s;
     sam2_error error;
     sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.precision = precision;
     options.threads = threads;
-    options.image_size = 128;
-    s.model = synthetic_model("sam2.1_t", 0, &options);
+    options.image_size = image_size;
+    s.model = synthetic_model(name, 0, &options);
     need_ok(sam2_context_create(s.model, &s.context, &error), &error);
     need_ok(sam2_result_create(s.model, &s.result, &error), &error);
     s.image = (sam2_image){picture_scene(150, 100), 150, 100, 450, SAM2_PIXEL_RGB};
@@ -89,7 +90,7 @@ static void counts(void **state)
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
         sam2_error error;
-        setup s = make(threads);
+        setup s = make("sam2.1_t", SAM2_PRECISION_F32, threads, 128);
         entries e = {.count = 0};
         work(&s); /* is not to be counted */
         need_ok(sam2_context_set_profiling(s.context, 1, &error), &error);
@@ -117,12 +118,43 @@ static void counts(void **state)
     }
 }
 
+/* The work that sam2_model_info announces is the work that is done, with windows that are whole and windows that are
+ * not. */
+static void announced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int side;
+        sam2_precision precision;
+    } cases[] = {{"sam2.1_t", 128, SAM2_PRECISION_F32},  {"sam2.1_t", 320, SAM2_PRECISION_F32},
+                 {"sam2.1_b+", 448, SAM2_PRECISION_F32}, {"sam2.1_l", 256, SAM2_PRECISION_F32},
+                 {"sam2.1_t", 320, SAM2_PRECISION_BF16}, {"sam2.1_b+", 256, SAM2_PRECISION_BF16}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sam2_error error;
+        setup s = make(cases[i].name, cases[i].precision, 2, cases[i].side);
+        sam2_model_info info = SAM2_MODEL_INFO_INIT;
+        sam2_features *features;
+        entries e = {.count = 0};
+        double flop = 0.0;
+        need_ok(sam2_context_set_profiling(s.context, 1, &error), &error);
+        need_ok(sam2_features_encode(s.context, &s.image, &features, &error), &error);
+        sam2_features_destroy(features);
+        need_ok(sam2_context_read_profile(s.context, keep, &e, &error), &error);
+        for (int k = 0; k < e.count; k++)
+            flop += e.list[k].operation ? e.list[k].flop : 0.0;
+        need_ok(sam2_model_get_info(s.model, &info, &error), &error);
+        assert_true(flop == (double)info.encode_flop);
+        end(&s);
+    }
+}
+
 /* A stage's work is that of its operations; on one thread their time lies inside the stage's. */
 static void parts(void **state)
 {
     (void)state;
     sam2_error error;
-    setup s = make(1);
+    setup s = make("sam2.1_t", SAM2_PRECISION_F32, 1, 128);
     entries e = {.count = 0};
     need_ok(sam2_context_set_profiling(s.context, 1, &error), &error);
     work(&s);
@@ -147,7 +179,7 @@ static void stages(void **state)
 {
     (void)state;
     sam2_error error;
-    setup s = make(2);
+    setup s = make("sam2.1_t", SAM2_PRECISION_F32, 2, 128);
     need_ok(sam2_context_set_profiling(s.context, 1, &error), &error);
     work(&s);
     work(&s);
@@ -163,7 +195,7 @@ static void same_bits(void **state)
 {
     (void)state;
     sam2_error error;
-    setup s = make(2);
+    setup s = make("sam2.1_t", SAM2_PRECISION_F32, 2, 128);
     sam2_mask mask = SAM2_MASK_INIT;
     work(&s);
     need_ok(sam2_result_get_mask(s.result, 0, 0, &mask, &error), &error);
@@ -183,7 +215,7 @@ static void switched(void **state)
 {
     (void)state;
     sam2_error error;
-    setup s = make(1);
+    setup s = make("sam2.1_t", SAM2_PRECISION_F32, 1, 128);
     entries e = {.count = 0};
     assert_int_equal(sam2_context_read_profile(s.context, keep, &e, &error), SAM2_ERROR_ARGUMENT);
     assert_int_equal(sam2_context_set_profiling(NULL, 1, &error), SAM2_ERROR_ARGUMENT);
@@ -220,8 +252,9 @@ static void all_kernels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(counts),   cmocka_unit_test(parts),
-                                       cmocka_unit_test(stages),   cmocka_unit_test(same_bits),
-                                       cmocka_unit_test(switched), cmocka_unit_test(all_kernels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counts),     cmocka_unit_test(announced),
+                                       cmocka_unit_test(parts),      cmocka_unit_test(stages),
+                                       cmocka_unit_test(same_bits),  cmocka_unit_test(switched),
+                                       cmocka_unit_test(all_kernels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,6 +278,31 @@ static void json_that_lies(void **state)
     remove(BUILD_DIR "/test-lies.safetensors");
 }
 
+/* Totals of torch.utils.flop_counter.FlopCounterMode around the official SAM2Base.forward_image (torch 2.15). It counts
+ * products in two kinds: a convolution's and a linear layer's biases are no operations of their own. */
+static void work_is_what_pytorch_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int side;
+        uint64_t flop;
+    } counted[] = {{"sam2.1_t", 1024, 292394007552},
+                   {"sam2.1_t", 512, 62847237120},
+                   {"sam2.1_s", 1024, 360070511616},
+                   {"sam2.1_b+", 1024, 646752138240},
+                   {"sam2.1_l", 1024, 1822817255424}};
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        model_config c;
+        need_ok(config_from_name(counted[i].name, &c, &error), &error);
+        need_ok(config_set_image_size(&c, counted[i].side, &error), &error);
+        assert_true(config_encode_work(&c, true) == counted[i].flop);
+        /* The large model's windows divide its maps: there is no padding to leave out. */
+        bool padded = strcmp(counted[i].name, "sam2.1_l") != 0;
+        assert_true(padded == (config_encode_work(&c, false) < counted[i].flop));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +313,7 @@ int main(void)
         cmocka_unit_test(pictures_alone),
         cmocka_unit_test(json_says_it_all),
         cmocka_unit_test(json_that_lies),
+        cmocka_unit_test(work_is_what_pytorch_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
