@@ -47,13 +47,13 @@ double machine_peak_mib(void)
     return kib / 1024;
 }
 
-void machine_peak_reset(void)
+int machine_peak_reset(void)
 {
     FILE *file = fopen("/proc/self/clear_refs", "w");
     if (!file)
-        return;
+        return -1;
     fputs("5", file); /* forgets the greatest resident size */
-    fclose(file);
+    return fclose(file) ? -1 : 0;
 }
 
 unsigned char *bench_picture(int width, int height)

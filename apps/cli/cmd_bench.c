@@ -1,46 +1,26 @@
-/* sam2 bench: times of the stages on this machine. */
+/* sam2 bench: times of the stages on this machine, beside what the machine can do. */
 #define _DEFAULT_SOURCE /* mkstemps */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench.h"
-#include "common.h"
 
 static const char usage[] =
-    "Usage: sam2 bench [-m MODEL|NAME]... [--precision LIST] [--threads LIST] [--runs N] [--json FILE]\n"
+    "Usage: sam2 bench [-m MODEL|NAME]... [--precision LIST] [--threads LIST] [--runs N] [--profile] [--table]\n"
+    "                  [--json FILE]\n"
     "\n"
-    "Times loading, encoding a picture, and decoding: one click with its three masks enlarged to the picture, and ten\n"
-    "clicks one after the other. -m takes a checkpoint file, micro, or a model's name (sam2.1_t ...), for which "
-    "stand-in\n"
-    "weights are made. Medians of the runs, with the least and the greatest.\n";
-
-enum { MOST_MODELS = 32, MOST_VALUES = 16, MOST_RUNS = 1000, CLICKS = 10 };
-
-typedef struct bench {
-    common_options common;
-    const char *models[MOST_MODELS];
-    int model_count;
-    int precisions[MOST_VALUES], precision_count;
-    int threads[MOST_VALUES], thread_count;
-    int runs;
-    const char *input, *json_file;
-    media_picture picture;
-    uint8_t *mask;
-    json_t *results;
-    char cpu[256];
-    char isa[32]; /* the instruction set of the latest model */
-    double samples[4][MOST_RUNS];
-} bench;
-
-enum { LOAD, ENCODE, DECODE, TEN_CLICKS, STAGES };
+    "Measures what the machine can do at best, then times loading, encoding a picture, and decoding: one click with "
+    "its\n"
+    "three masks enlarged to the picture, ten clicks one after the other, and ten objects in one call. -m takes a\n"
+    "checkpoint file, micro, or a model's name (sam2.1_t ...), for which stand-in weights are made. Medians of the\n"
+    "runs, with the least and the greatest. --profile adds where the time goes, measured in runs of their own.\n";
 
 static int add_model(void *target, const char *value, char *error, size_t error_size)
 {
     bench *b = target;
-    if (b->model_count == MOST_MODELS)
+    if (b->model_count == BENCH_MODELS)
         return explain(error, error_size, "too many models");
     if (!*value)
         return explain(error, error_size, "an empty value");
@@ -70,7 +50,7 @@ static int add_precisions(void *target, const char *value, char *error, size_t e
         for (int p = SAM2_PRECISION_AUTO; rest && p <= SAM2_PRECISION_INT8; p++)
             if (!strcmp(word, precision_name((sam2_precision)p)))
                 found = p;
-        if (found < 0 || b->precision_count == MOST_VALUES)
+        if (found < 0 || b->precision_count == BENCH_VALUES)
             return explain(error, error_size, "a list of " PRECISION_WORDS ", divided by commas, is needed");
         b->precisions[b->precision_count++] = found;
         if (!*rest)
@@ -86,129 +66,12 @@ static int add_threads(void *target, const char *value, char *error, size_t erro
     for (const char *rest = value;; rest++) {
         uint64_t threads = 0;
         rest = next_word(rest, word);
-        if (!rest || parse_count(word, &threads) || threads < 1 || threads > 256 || b->thread_count == MOST_VALUES)
+        if (!rest || parse_count(word, &threads) || threads < 1 || threads > 256 || b->thread_count == BENCH_VALUES)
             return explain(error, error_size, "a list of numbers from 1 to 256, divided by commas, is needed");
         b->threads[b->thread_count++] = (int)threads;
         if (!*rest)
             return 0;
     }
-}
-
-/* A click whose place depends on its number, with its three masks as bytes. */
-static int click(bench *b, sam2_context *context, const sam2_features *features, sam2_result *result, int number,
-                 sam2_error *error)
-{
-    sam2_point point = {(float)b->picture.width * (0.5f + 0.04f * (float)(number % 5 - 2)),
-                        (float)b->picture.height * (0.5f + 0.06f * (float)(number / 5)), 1};
-    sam2_prompt prompt = SAM2_PROMPT_INIT;
-    prompt.points = &point;
-    prompt.point_count = 1;
-    if (sam2_predict(context, features, &prompt, 1, NULL, result, error))
-        return -1;
-    for (int k = 0; k < sam2_result_mask_count(result); k++) {
-        sam2_mask mask = SAM2_MASK_INIT;
-        if (sam2_result_get_mask(result, 0, k, &mask, error) ||
-            sam2_mask_to_bytes(&mask, 255, b->mask, b->picture.width, error))
-            return -1;
-    }
-    return 0;
-}
-
-/* One round over all stages; its times go to place `run`, or nowhere when that is negative. */
-static int round_of(bench *b, const char *path, const sam2_model_options *options, int run, sam2_model_info *info,
-                    sam2_error *error)
-{
-    sam2_image image = {b->picture.pixels, b->picture.width, b->picture.height, (ptrdiff_t)b->picture.width * 3,
-                        SAM2_PIXEL_RGB};
-    sam2_model *model = NULL;
-    sam2_context *context = NULL;
-    sam2_features *features = NULL;
-    sam2_result *result = NULL;
-    double times[STAGES + 1];
-    int failed;
-    times[LOAD] = now_ms();
-    failed = sam2_model_open(path, options, &model, error) || sam2_context_create(model, &context, error) ||
-             sam2_result_create(model, &result, error) || sam2_model_get_info(model, info, error);
-    times[ENCODE] = now_ms();
-    failed = failed || sam2_features_encode(context, &image, &features, error);
-    times[DECODE] = now_ms();
-    failed = failed || click(b, context, features, result, 2, error);
-    times[TEN_CLICKS] = now_ms();
-    for (int i = 0; i < CLICKS && !failed; i++)
-        failed = click(b, context, features, result, i, error);
-    times[STAGES] = now_ms();
-    for (int stage = 0; stage < STAGES && run >= 0; stage++)
-        b->samples[stage][run] = times[stage + 1] - times[stage];
-    if (!failed)
-        snprintf(b->isa, sizeof b->isa, "%s", info->isa);
-    sam2_result_destroy(result);
-    sam2_features_destroy(features);
-    sam2_context_destroy(context);
-    sam2_model_close(model);
-    return failed;
-}
-
-static int set_times(json_t *row, const char *name, bench_times t)
-{
-    char key[40];
-    int failed = json_object_set_new(row, name, json_number(round(t.median * 1000) / 1000));
-    snprintf(key, sizeof key, "%s_min", name);
-    failed |= json_object_set_new(row, key, json_number(round(t.least * 1000) / 1000));
-    snprintf(key, sizeof key, "%s_max", name);
-    return failed | json_object_set_new(row, key, json_number(round(t.greatest * 1000) / 1000));
-}
-
-static void print_row(const bench *b, const char *model, const sam2_model_info *info, const bench_times times[STAGES],
-                      double peak)
-{
-    if (json_array_size(b->results) == 1)
-        printf("%s, %d processors; picture %d x %d; medians of %d, ms\n%-12s %-5s %7s %9s %9s %9s %9s %9s\n", b->cpu,
-               machine_threads(), b->picture.width, b->picture.height, b->runs, "model", "prec", "threads", "load",
-               "encode", "decode", "10 clicks", "peak MiB");
-    printf("%-12s %-5s %7d %9.1f %9.1f %9.2f %9.1f %9.0f   encode %.1f to %.1f, decode %.2f to %.2f\n", model,
-           precision_name(info->precision), info->threads, times[LOAD].median, times[ENCODE].median,
-           times[DECODE].median, times[TEN_CLICKS].median, peak, times[ENCODE].least, times[ENCODE].greatest,
-           times[DECODE].least, times[DECODE].greatest);
-}
-
-/* One line of the table: a model in one precision with one number of threads. */
-static int measure(bench *b, const char *shown, const char *path, int precision, int threads)
-{
-    static const char *const names[STAGES] = {"load_ms", "encode_ms", "decode_ms", "ten_clicks_ms"};
-    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
-    sam2_model_info info = SAM2_MODEL_INFO_INIT;
-    sam2_error error = {SAM2_OK, ""};
-    bench_times times[STAGES];
-    char model[64] = "";
-    double peak;
-    json_t *row;
-    int failed = 0;
-    options.precision = (sam2_precision)precision;
-    options.threads = threads;
-    options.image_size = b->common.size;
-    options.isa = b->common.isa;
-    machine_peak_reset();
-    for (int run = -1; run < b->runs; run++) { /* the first warms files and clocks up, and is not counted */
-        if (round_of(b, path, &options, run, &info, &error))
-            return report_model(&error, path);
-        if (run < 0)
-            machine_peak_reset();
-    }
-    snprintf(model, sizeof model, "%s", shown); /* the information's own pointers ended with the model */
-    peak = machine_peak_mib();
-    row = json_pack("{s:o, s:s, s:i}", "model", json_text(model), "precision", precision_name(info.precision),
-                    "threads", info.threads);
-    for (int stage = 0; stage < STAGES; stage++) {
-        times[stage] = bench_summary(b->samples[stage], b->runs);
-        failed |= set_times(row, names[stage], times[stage]);
-    }
-    if (peak > 0)
-        failed |= json_object_set_new(row, "peak_mib", json_number(round(peak * 10) / 10));
-    if (failed | json_array_append_new(b->results, row))
-        return report(EXIT_FAULT, "out of memory");
-    if (!b->json_file || strcmp(b->json_file, "-"))
-        print_row(b, model, &info, times, peak);
-    return fflush(stdout) ? report(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
 }
 
 /* Stand-in weights in a file of their own, to be removed. */
@@ -232,8 +95,52 @@ static int synthesize(const char *name, char *path, size_t size)
     return report_library(&error, FROM_OUTPUT);
 }
 
+static int print_failed(void)
+{
+    return fflush(stdout) ? report(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
+}
+
+/* Profiles come after the table. Takes over what the row holds. */
+static int keep_profile(bench *b, const bench_row *row)
+{
+    bench_row *more = row->encode ? realloc(b->profiled, ((size_t)b->profiled_count + 1) * sizeof *more) : NULL;
+    if (more) {
+        b->profiled = more;
+        more[b->profiled_count++] = *row;
+        return 0;
+    }
+    free(row->encode);
+    free(row->decode);
+    return row->encode != NULL;
+}
+
+/* One line of the table. */
+static int measure(bench *b, const char *shown, const char *path, int precision, int threads)
+{
+    bench_row row = {.file = shown};
+    sam2_error error = {SAM2_OK, ""};
+    int status = EXIT_DONE;
+    sam2_status failed = bench_measure(b, path, precision, threads, &row, &error);
+    if (failed == SAM2_ERROR_UNSUPPORTED && !b->precision_count && precision != SAM2_PRECISION_F32)
+        note("%s: %s", shown, error.text); /* nobody asked for it */
+    else if (failed)
+        status = report_model(&error, path);
+    else if (json_array_append_new(b->results, report_row_json(&row)))
+        status = report(EXIT_FAULT, "out of memory");
+    else if (!b->json_file || strcmp(b->json_file, "-")) {
+        if (json_array_size(b->results) == 1)
+            report_head(b);
+        report_row(b, &row);
+        status = print_failed();
+    }
+    return keep_profile(b, &row) && !status ? report(EXIT_FAULT, "out of memory") : status;
+}
+
 static int bench_model(bench *b, const char *name)
 {
+    static const int all_precisions[] = {SAM2_PRECISION_F32, SAM2_PRECISION_BF16};
+    const int *precisions = b->precision_count ? b->precisions : all_precisions;
+    int precision_count = b->precision_count ? b->precision_count : 2;
     const char *slash = strrchr(name, '/');
     struct stat about;
     char path[4096];
@@ -244,12 +151,23 @@ static int bench_model(bench *b, const char *name)
     } else {
         status = model_path(name, path, sizeof path);
     }
-    for (int p = 0; p < b->precision_count && !status; p++)
-        for (int t = 0; t < b->thread_count && !status; t++)
-            status = measure(b, made || !slash ? name : slash + 1, path, b->precisions[p], b->threads[t]);
+    for (int p = 0; p < precision_count && !status; p++)
+        for (int t = 0; t < (b->thread_count ? b->thread_count : 1) && !status; t++)
+            status = measure(b, made || !slash ? name : slash + 1, path, precisions[p], b->threads[t]);
     if (made)
         unlink(path);
     return status;
+}
+
+static void measure_machine(bench *b)
+{
+    machine_cpu(b->cpu, sizeof b->cpu);
+    b->most_threads = b->thread_count ? 1 : machine_threads();
+    for (int i = 0; i < b->thread_count; i++)
+        b->most_threads = b->threads[i] > b->most_threads ? b->threads[i] : b->most_threads;
+    for (int kind = 0; kind < PEAK_KINDS; kind++)
+        b->peaks[kind] = peak_measure((peak_kind)kind, b->most_threads);
+    b->read_gb_s = peak_read(b->most_threads);
 }
 
 static int work(bench *b)
@@ -267,14 +185,16 @@ static int work(bench *b)
     b->results = json_array();
     if (!b->picture.pixels || !b->mask || !b->results)
         return report(EXIT_FAULT, "out of memory");
-    machine_cpu(b->cpu, sizeof b->cpu);
+    measure_machine(b);
     for (int i = 0; i < b->model_count && !status; i++)
         status = bench_model(b, b->models[i]);
+    for (int i = 0; i < b->profiled_count && !status && (!b->json_file || strcmp(b->json_file, "-")); i++) {
+        report_profile(b, &b->profiled[i]);
+        status = print_failed();
+    }
     if (status || !b->json_file)
         return status;
-    json = json_pack("{s:{s:o, s:s, s:i}, s:{s:i, s:i}, s:i, s:s, s:O}", "machine", "cpu", json_text(b->cpu), "isa",
-                     b->isa, "threads", machine_threads(), "picture", "width", b->picture.width, "height",
-                     b->picture.height, "runs", b->runs, "version", sam2_version(), "results", b->results);
+    json = report_json(b);
     status = json_save(json, b->json_file, 0);
     json_decref(json);
     return status;
@@ -289,16 +209,18 @@ int run_bench(int count, char **arguments)
     const option own[] = {
         ROW_CALL('m', "model", b, add_model, "MODEL",
                  "a checkpoint, micro (default), or the name of a model; several times"),
-        ROW_CALL(0, "precision", b, add_precisions, "LIST", "auto (default), f32, bf16, int8, divided by commas"),
+        ROW_CALL(0, "precision", b, add_precisions, "LIST",
+                 "auto, f32, bf16, int8, divided by commas (default: f32,bf16)"),
         ROW_CALL(0, "threads", b, add_threads, "LIST", "numbers of threads, divided by commas (default: all)"),
-        ROW_INT(0, "runs", &b->runs, 1, MOST_RUNS, "runs that are counted (default 5)"),
+        ROW_INT(0, "runs", &b->runs, 1, BENCH_RUNS, "runs that are counted (default 5)"),
         ROW_TEXT('i', "input", &b->input, "PICTURE", "a picture (default: one made up, 1800 x 1200)"),
+        ROW_FLAG(0, "profile", &b->profile, "where the time goes, by stage and by operation (-v: both together)"),
+        ROW_FLAG(0, "table", &b->markdown, "the table in Markdown"),
         ROW_TEXT(0, "json", &b->json_file, "FILE", "the results as JSON; - is standard output"),
         ROW_END};
     option shared[COMMON_ROWS];
     const option *const tables[] = {own, shared, NULL};
     b->runs = 5;
-    b->precision_count = b->thread_count = 1; /* of 0: automatic, all */
     common_rows_make(&b->common, COMMON_MACHINE | COMMON_TALK, shared);
     status = common_parse(&b->common, tables, usage, count, arguments, &operands);
     if (status < 0) {
@@ -309,6 +231,11 @@ int run_bench(int count, char **arguments)
         if (!status)
             status = work(b);
     }
+    for (int i = 0; i < b->profiled_count; i++) {
+        free(b->profiled[i].encode);
+        free(b->profiled[i].decode);
+    }
+    free(b->profiled);
     json_decref(b->results);
     free(b->mask);
     media_picture_free(&b->picture);

@@ -113,6 +113,10 @@ static const bad_line bad_lines[] = {
     {1, "bench --threads 1,,2", "divided by commas"},
     {1, "bench --threads 1,", "divided by commas"},
     {1, "bench --precision f32,f64", "divided by commas"},
+    {1, "bench --precision int8 --runs 1 --size 128", "int8"},
+    {1, "bench --threads 0", "numbers from 1 to 256"},
+    {1, "bench --profile=1", "takes no value"},
+    {1, "bench --table=x", "takes no value"},
     {3, "bench -m sam9_t --runs 1", "sam9_t: neither a file nor the name of a model"},
 };
 

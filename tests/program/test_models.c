@@ -1,4 +1,4 @@
-/* convert, synth, info, bench. */
+/* convert, synth, info. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,42 +152,6 @@ static void synth(void **state)
     remove("b.safetensors");
 }
 
-static void bench(void **state)
-{
-    static const char *const names[] = {"load_ms", "encode_ms", "decode_ms", "ten_clicks_ms"};
-    const run_result *r = run_expect(0, "bench --runs 2 --threads 1,2 --precision f32 --size 128 --json bench.json");
-    char *text = (char *)file_read("bench.json", NULL);
-    json_error_t error;
-    json_t *json = json_loads(text, 0, &error);
-    const json_t *results = json_object_get(json, "results"), *machine = json_object_get(json, "machine");
-    (void)state;
-    assert_non_null(strstr(r->out, "micro"));
-    assert_true(json_is_string(json_object_get(machine, "cpu")) && json_is_string(json_object_get(machine, "isa")));
-    assert_true(json_integer_value(json_object_get(machine, "threads")) >= 1);
-    assert_int_equal(json_array_size(results), 2);
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *row = json_array_get(results, i);
-        assert_string_equal(json_string_value(json_object_get(row, "model")), "micro");
-        assert_string_equal(json_string_value(json_object_get(row, "precision")), "f32");
-        assert_int_equal(json_integer_value(json_object_get(row, "threads")), (int)i + 1);
-        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
-            char least[40], most[40];
-            snprintf(least, sizeof least, "%s_min", names[k]);
-            snprintf(most, sizeof most, "%s_max", names[k]);
-            double a = json_number_value(json_object_get(row, least)),
-                   b = json_number_value(json_object_get(row, names[k])),
-                   c = json_number_value(json_object_get(row, most));
-            assert_true(a > 0 && a <= b && b <= c);
-        }
-    }
-    json_decref(json);
-    free(text);
-    r = run_expect(0, "bench --runs 1 -m micro -i scene.png --size 128 --json -");
-    json = json_loads(r->out, 0, &error);
-    assert_non_null(json);
-    json_decref(json);
-}
-
 static int set_up(void **state)
 {
     (void)state;
@@ -207,6 +171,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(info),    cmocka_unit_test(plan_and_kernels),
                                        cmocka_unit_test(convert), cmocka_unit_test(damage_is_found_on_request),
-                                       cmocka_unit_test(synth),   cmocka_unit_test(bench)};
+                                       cmocka_unit_test(synth)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
