@@ -14,8 +14,8 @@ static _Thread_local profile_worker *here;
 const char *profile_stage_name(profile_stage stage)
 {
     static const char *const names[PROFILE_STAGES] = {
-        "preprocess", "patch embedding", "trunk stage 0", "trunk stage 1", "trunk stage 2", "trunk stage 3",
-        "neck",       "prompt encoder",  "mask decoder",  "mask upscale",  "result"};
+        "preprocess", "patch embedding", "trunk stage 0",  "trunk stage 1", "trunk stage 2", "trunk stage 3",
+        "neck",       "features",        "prompt encoder", "mask decoder",  "mask upscale",  "result"};
     return names[stage];
 }
 

@@ -158,6 +158,7 @@ sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_featur
     watcher w = watcher_of(c);
     profile_enter(ex.profile, PROFILE_PREPROCESS);
     encode_image(m, &ex, preprocess, &(preprocess_job){m, image}, &features->pyramid, &w);
+    exec_stage(&ex, PROFILE_FEATURES);
     features_complete(m, &ex, features);
     profile_leave(ex.profile);
     if (w.observe)

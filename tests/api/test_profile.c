@@ -110,6 +110,8 @@ static void counts(void **state)
         /* The patch embedding is one product: 32 x 32 tokens of 7 x 7 x 3 values, 96 channels. */
         assert_true(need(&e, "patch embedding", "linear")->flop == 2.0 * 32 * 32 * 147 * 96);
         assert_null(find(&e, "patch embedding", "attention products"));
+        /* Three projections of 8 x 8 tokens from 256 to 128 channels. */
+        assert_true(need(&e, "features", NULL)->flop == 2.0 * 64 * 256 * 128 * 3);
         /* Stage 0 is one block: 16 windows of 8 x 8 tokens, one head of 96 channels; the MLP's first layer has GELU. */
         assert_true(need(&e, "trunk stage 0", "linear + GELU")->flop == 2.0 * 1024 * 96 * 384);
         assert_true(need(&e, "trunk stage 0", "linear")->flop == 2.0 * 1024 * 96 * (3 * 96 + 96 + 384));
@@ -142,7 +144,8 @@ static void announced(void **state)
         sam2_features_destroy(features);
         need_ok(sam2_context_read_profile(s.context, keep, &e, &error), &error);
         for (int k = 0; k < e.count; k++)
-            flop += e.list[k].operation ? e.list[k].flop : 0.0;
+            if (!e.list[k].operation && strcmp(e.list[k].stage, "features")) /* which is of the decoder */
+                flop += e.list[k].flop;
         need_ok(sam2_model_get_info(s.model, &info, &error), &error);
         assert_true(flop == (double)info.encode_flop);
         end(&s);
