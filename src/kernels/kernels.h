@@ -155,6 +155,20 @@ typedef void transpose_f32_fn(size_t rows, size_t columns, const float *x, size_
  * scores are finite. */
 typedef void softmax_groups_f32_fn(size_t rows, size_t groups, size_t n, float *s, size_t lds);
 
+/* The same of s to p [rows, n * groups] (ldp elements apart) in bfloat16, exponentials within 1e-4. */
+typedef void softmax_groups_bf16_fn(size_t rows, size_t groups, size_t n, const float *s, size_t lds, uint16_t *p,
+                                    size_t ldp);
+
+/* layernorm_f32 without an activation to y, and its result + add [rows, c] (ldadd floats apart) to z, both rounded to
+ * bfloat16 at the end. */
+typedef void layernorm_add_bf16_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
+                                   const float *beta, float eps, const float *add, size_t ldadd, uint16_t *y,
+                                   size_t ldy, uint16_t *z, size_t ldz);
+
+/* layernorm_f32 with GELU within 1e-4 max(1, |v|), its result rounded to bfloat16. */
+typedef void layernorm_gelu_bf16_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
+                                    const float *beta, float eps, uint16_t *y, size_t ldy);
+
 /* y[j] = act(x[j]); y may be x. */
 typedef void activate_f32_fn(size_t n, activation act, const float *x, float *y);
 

@@ -54,6 +54,17 @@ TIMED(transpose_f32, PROFILE_PACK, 0, (size_t rows, size_t columns, const float 
       (rows, columns, x, ldx, y, ldy))
 TIMED(softmax_groups_f32, PROFILE_SOFTMAX, 0, (size_t rows, size_t groups, size_t n, float *s, size_t lds),
       (rows, groups, n, s, lds))
+TIMED(softmax_groups_bf16, PROFILE_SOFTMAX, 0,
+      (size_t rows, size_t groups, size_t n, const float *s, size_t lds, uint16_t *p, size_t ldp),
+      (rows, groups, n, s, lds, p, ldp))
+TIMED(layernorm_add_bf16, PROFILE_NORM, 0,
+      (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
+       const float *add, size_t ldadd, uint16_t *y, size_t ldy, uint16_t *z, size_t ldz),
+      (rows, c, x, ldx, gamma, beta, eps, add, ldadd, y, ldy, z, ldz))
+TIMED(layernorm_gelu_bf16, PROFILE_NORM, 0,
+      (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, uint16_t *y,
+       size_t ldy),
+      (rows, c, x, ldx, gamma, beta, eps, y, ldy))
 TIMED(activate_f32, PROFILE_ACTIVATION, 0, (size_t n, activation act, const float *x, float *y), (n, act, x, y))
 TIMED(weigh_rows_f32, PROFILE_RESIZE, 0,
       (size_t n, size_t taps, const float *const *row, const float *weight, float *out), (n, taps, row, weight, out))

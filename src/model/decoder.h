@@ -31,25 +31,33 @@ typedef struct token_rows {
     float *q_pe;   /* [rows, d_model]: q + tokens */
 } token_rows;
 
-/* The transformer: from tokens to tokens and each object's image [pixels, d_model]. `plain` projects the image and
- * takes one object; `folded` takes several, and their images' products (image_products) must be there. */
+/* In bfloat16 (model.precision) operands of the image's side are rounded to it; sums, softmax, LayerNorm and the whole
+ * tokens' side are float32. An object's image is then two maps [pixels, d_model] of bfloat16, one after the other: the
+ * image, and the image with positions. In float32 it is one. Both take the same memory. */
+static inline bool decoder_narrow(const model *m)
+{
+    return m->precision == SAM2_PRECISION_BF16;
+}
+
+/* The transformer: from tokens to tokens and each object's image. `plain` projects the image and takes one object;
+ * `folded` takes several, and their images' products (image_products) must be there. */
 void transform_plain(const model *m, const exec *ex, const token_rows *t, const float *embedding, const float *dense,
-                     float *image);
+                     void *image);
 void transform_folded(const model *m, const exec *ex, const token_rows *t, const image_products *products,
-                      float *const *image);
+                      void *const *image);
 
 /* One pass over the image of all objects: optionally image_to_token attention with its normalisation, then
  * token_to_image attention over the result. Products are folded onto the tokens: columns are tokens x heads, token by
- * token. */
+ * token. Operands that may be of either type are void. */
 typedef struct pass_object {
     size_t tokens;
-    const float *scores;      /* image_to_token: packed [scores_k, columns] */
+    const void *scores;       /* image_to_token: packed [scores_k, columns] */
     const float *scores_bias; /* [columns], or NULL */
-    const float *update;      /* packed [columns, d_model]: each column's value, projected */
-    const float *queries;     /* token_to_image: packed [queries_k, columns] */
-    const float *old;         /* [pixels, d_model] */
-    float *image;             /* [pixels, d_model]; may be `old` */
-    float *attended;          /* out: [tokens, d_model / 2] */
+    const void *update;       /* packed [columns, d_model]: each column's value, projected */
+    const void *queries;      /* token_to_image: packed [queries_k, columns] */
+    const float *old;         /* [pixels, d_model] that the update is added to; NULL: the image */
+    void *image;
+    float *attended; /* out: [tokens, d_model / 2] */
     /* Each item's part of the attention: largest scores, sums of exponentials [items][columns], weighted rows
      * [items][columns][width]. */
     float *largest, *sum, *weighted;
@@ -59,17 +67,35 @@ typedef struct image_pass {
     const model *m;
     const exec *ex;
     size_t objects, pixels, items;
-    float scale;           /* of scores */
-    const float *scores_a; /* rows that scores are taken of, [pixels, d_model / 2]; NULL: the image with positions */
+    float scale;          /* of scores */
+    const void *scores_a; /* rows that scores are taken of, [pixels, d_model / 2]; NULL: the image with positions */
     const float *update_bias;
-    const norm *norm;       /* NULL: no image_to_token attention */
-    const float *queries_a; /* rows of keys, and their values [pixels, d_model / 2]; NULL: the image with positions */
-    const float *values;
+    const norm *norm;      /* NULL: no image_to_token attention */
+    const void *queries_a; /* rows of keys, and their values [pixels, d_model / 2]; NULL: the image with positions */
+    const void *values;
     const linear *value_projection; /* where values are the image's rows */
     pass_object object[DECODE_OBJECTS];
-    float *scratch; /* [threads][scratch_floats] */
-    size_t scratch_floats;
+    uint8_t *scratch; /* [threads][scratch_bytes] */
+    size_t scratch_bytes;
 } image_pass;
+
+/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. */
+void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch);
+void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch);
+size_t pass_item_f32_bytes(const image_pass *p);
+size_t pass_item_bf16_bytes(const image_pass *p);
+
+static inline size_t pass_columns(const image_pass *p, const pass_object *o)
+{
+    return (size_t)p->m->config.decoder_heads * o->tokens;
+}
+
+/* Channels of the values that are weighed. */
+static inline size_t pass_width(const image_pass *p)
+{
+    size_t dim = (size_t)p->m->config.d_model;
+    return p->values ? dim / 2 : dim;
+}
 
 /* Takes an object's room for parts from the arena. */
 void pass_take(image_pass *p, pass_object *o);

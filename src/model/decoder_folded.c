@@ -10,21 +10,32 @@ static size_t inner_dim(const model *m)
     return (size_t)m->config.d_model / 2;
 }
 
+/* out [pixels, d_model / 2] = a projection of the image, in the type of operands. */
+static void make_product(const model *m, const exec *ex, const linear *l, size_t pixels, const float *x, void *out)
+{
+    size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), mark = arena_mark(ex->arena);
+    float *wide = decoder_narrow(m) ? arena_floats(ex->arena, pixels * inner) : out;
+    op_linear(ex, l, pixels, x, dim, wide, inner, ACT_NONE, NULL, 0);
+    if (decoder_narrow(m))
+        op_to_bf16(ex, pixels, inner, wide, out);
+    arena_reset(ex->arena, mark);
+}
+
 void image_products_make(const model *m, const exec *ex, const float *embedding, const float *dense, float *image,
                          const image_products *out)
 {
-    size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), pixels = model_side(m, 16) * model_side(m, 16);
+    size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16);
     const two_way_layer *l = &m->layers[0];
     /* The image predictor's embedding has no_mem_embed, for there is no memory; then the dense prompt. */
     op_add(ex, pixels, dim, embedding, m->no_mem_embed, dense, image);
     if (!dense)
         op_add(ex, pixels, dim, image, m->no_mask, NULL, image);
-    op_linear(ex, &l->token_to_image.v, pixels, image, dim, out->v, inner, ACT_NONE, NULL, 0);
+    make_product(m, ex, &l->token_to_image.v, pixels, image, out->v);
     size_t mark = arena_mark(ex->arena);
     float *positioned = arena_floats(ex->arena, pixels * dim);
     op_add(ex, pixels, dim, image, NULL, m->dense_pe, positioned);
-    op_linear(ex, &l->token_to_image.k, pixels, positioned, dim, out->k, inner, ACT_NONE, NULL, 0);
-    op_linear(ex, &l->image_to_token.q, pixels, positioned, dim, out->q, inner, ACT_NONE, NULL, 0);
+    make_product(m, ex, &l->token_to_image.k, pixels, positioned, out->k);
+    make_product(m, ex, &l->image_to_token.q, pixels, positioned, out->q);
     arena_reset(ex->arena, mark);
 }
 
@@ -106,9 +117,11 @@ static void attend_self(const model *m, const exec *ex, const attention_weights 
 
 /* ---- folding ---- */
 
-static size_t packed_floats(const exec *ex, size_t n, size_t k)
+/* Room for a packed operand of n columns and length k. */
+static void *take_packed(const model *m, const exec *ex, size_t n, size_t k)
 {
-    return ops_packed_floats(ex->k, n, k);
+    return decoder_narrow(m) ? arena_take(ex->arena, gemm_bf16_packed(n, k), sizeof(uint16_t))
+                             : arena_floats(ex->arena, ops_packed_floats(ex->k, n, k));
 }
 
 /* x [rows, inner] = a projection of tokens, scaled for attention where `scale` is not 1. */
@@ -124,22 +137,38 @@ static const float *project(const model *m, const exec *ex, const token_rows *t,
     return x;
 }
 
+/* Packs rows [n, k] as columns. */
+static void pack_columns(const model *m, const exec *ex, size_t n, size_t k, const float *rows, void *out)
+{
+    size_t mark = arena_mark(ex->arena);
+    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n * k, sizeof *narrow) : NULL;
+    if (!exec_dry(ex) && decoder_narrow(m)) {
+        ex->k->f32_to_bf16(n * k, rows, narrow);
+        ex->k->pack_nk_bf16(n, k, narrow, k, out);
+    } else if (!exec_dry(ex))
+        ex->k->pack_nk_f32(n, k, rows, k, out);
+    arena_reset(ex->arena, mark);
+}
+
 /* Columns for rows that are projected already: column (token, head) is the token's channels of that head, 0 elsewhere.
  * Packed [inner, columns] from x [tokens, inner]. */
-static const float *spread(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
+static const void *spread(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
 {
     size_t inner = inner_dim(m), heads = (size_t)m->config.decoder_heads, head_dim = inner / heads,
-           nr = ex->k->gemm_f32_nr, count = t->count[object], floats = packed_floats(ex, count * heads, inner);
-    float *out = arena_floats(ex->arena, floats);
-    if (exec_dry(ex))
-        return NULL;
-    memset(out, 0, floats * sizeof *out);
-    x += t->first[object] * inner;
-    for (size_t i = 0; i < count; i++)
-        for (size_t c = 0; c < inner; c++) {
-            size_t column = i * heads + c / head_dim;
-            out[column / nr * nr * inner + c * nr + column % nr] = x[i * inner + c];
+           count = t->count[object], columns = count * heads;
+    void *out = take_packed(m, ex, columns, inner);
+    size_t mark = arena_mark(ex->arena);
+    float *rows = arena_floats(ex->arena, columns * inner);
+    if (!exec_dry(ex)) {
+        memset(rows, 0, columns * inner * sizeof *rows);
+        x += t->first[object] * inner;
+        for (size_t c = 0; c < columns; c++) {
+            size_t at = c / heads * inner + c % heads * head_dim;
+            memcpy(rows + c * inner + c % heads * head_dim, x + at, head_dim * sizeof *rows);
         }
+    }
+    pack_columns(m, ex, columns, inner, rows, out);
+    arena_reset(ex->arena, mark);
     return out;
 }
 
@@ -163,23 +192,31 @@ static const float *through_heads(const model *m, const exec *ex, size_t rows, c
     return out;
 }
 
-/* Packs an object's part of rows from through_heads: as columns of length d_model. */
-static const float *as_columns(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+/* An object's part of rows from through_heads, as columns of length d_model. */
+static const void *as_columns(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
 {
     size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
-    float *out = arena_floats(ex->arena, packed_floats(ex, n, dim));
-    if (!exec_dry(ex))
-        ex->k->pack_nk_f32(n, dim, rows + t->first[object] * heads * dim, dim, out);
+    void *out = take_packed(m, ex, n, dim);
+    pack_columns(m, ex, n, dim, exec_dry(ex) ? NULL : rows + t->first[object] * heads * dim, out);
     return out;
 }
 
 /* The same as rows of a [columns, d_model] operand. */
-static const float *as_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+static const void *as_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
 {
     size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
-    float *out = arena_floats(ex->arena, packed_floats(ex, dim, n));
-    if (!exec_dry(ex))
-        ex->k->pack_kn_f32(n, dim, rows + t->first[object] * heads * dim, dim, out);
+    void *out = take_packed(m, ex, dim, n);
+    size_t mark = arena_mark(ex->arena);
+    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n * dim, sizeof *narrow) : NULL;
+    if (!exec_dry(ex)) {
+        rows += t->first[object] * heads * dim;
+        if (decoder_narrow(m)) {
+            ex->k->f32_to_bf16(n * dim, rows, narrow);
+            ex->k->pack_kn_bf16(n, dim, narrow, dim, out);
+        } else
+            ex->k->pack_kn_f32(n, dim, rows, dim, out);
+    }
+    arena_reset(ex->arena, mark);
     return out;
 }
 
@@ -239,7 +276,7 @@ static void run_mlp(const model *m, const exec *ex, const two_way_layer *l, cons
 /* The tokens' side of image_to_token attention: what columns give to scores, and to the image. With `products` the
  * image's queries are projected already. */
 static void fold_answers(const model *m, const exec *ex, const token_rows *t, const two_way_layer *l,
-                         const image_products *products, float *const *image, image_pass *p)
+                         const image_products *products, void *const *image, image_pass *p)
 {
     const attention_weights *a = &l->image_to_token;
     const float *key = project(m, ex, t, &a->k, t->q_pe, p->scale), *key_rows = NULL, *bias = NULL;
@@ -256,7 +293,7 @@ static void fold_answers(const model *m, const exec *ex, const token_rows *t, co
         o->scores = products ? spread(m, ex, t, i, key) : as_columns(m, ex, t, i, key_rows);
         o->scores_bias = bias ? bias + t->first[i] * (size_t)m->config.decoder_heads : NULL;
         o->update = as_rows(m, ex, t, i, value_rows);
-        o->old = products ? products->image : image[i];
+        o->old = products ? products->image : NULL;
         o->image = image[i];
     }
 }
@@ -295,7 +332,7 @@ static image_pass new_pass(const model *m, const exec *ex, const token_rows *t)
 }
 
 void transform_folded(const model *m, const exec *ex, const token_rows *t, const image_products *products,
-                      float *const *image)
+                      void *const *image)
 {
     const two_way_layer *l = m->layers;
     size_t mark = arena_mark(ex->arena);

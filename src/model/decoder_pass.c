@@ -9,121 +9,29 @@
 #include <math.h>
 #include <string.h>
 
-static size_t columns_pitch(void)
-{
-    return MOST_HEADS * FOLD_TOKENS;
-}
-
-static size_t pass_width(const image_pass *p)
-{
-    size_t dim = (size_t)p->m->config.d_model;
-    return p->values ? dim / 2 : dim;
-}
-
 void pass_take(image_pass *p, pass_object *o)
 {
-    size_t columns = o->tokens * (size_t)p->m->config.decoder_heads;
+    size_t columns = pass_columns(p, o);
     o->largest = arena_floats(p->ex->arena, p->items * columns);
     o->sum = arena_floats(p->ex->arena, p->items * columns);
     o->weighted = arena_floats(p->ex->arena, p->items * columns * pass_width(p));
 }
 
-/* x + positions of rows `row` ... */
-static void with_positions(const image_pass *p, size_t row, size_t rows, const float *x, float *out)
-{
-    size_t dim = (size_t)p->m->config.d_model;
-    p->ex->k->weigh_rows_f32(rows * dim, 2, (const float *const[]){x, p->m->dense_pe + row * dim},
-                             (const float[]){1.0f, 1.0f}, out);
-}
-
-/* image_to_token attention of a block and the normalisation after it. */
-static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, float *positioned,
-                         float *scores)
-{
-    const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens,
-           pitch = columns_pitch();
-    const float *a = positioned;
-    size_t depth = dim;
-    if (p->scores_a) {
-        depth = dim / 2;
-        a = p->scores_a + row * depth;
-    } else
-        with_positions(p, row, rows, o->old + row * dim, positioned);
-    k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                 .n = columns,
-                                 .k = depth,
-                                 .a = a,
-                                 .lda = depth,
-                                 .b = o->scores,
-                                 .b_stride = depth * k->gemm_f32_nr,
-                                 .c = scores,
-                                 .ldc = pitch,
-                                 .bias = o->scores_bias});
-    k->softmax_groups_f32(rows, heads, o->tokens, scores, pitch);
-    float *image = o->image + row * dim;
-    k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                 .n = dim,
-                                 .k = columns,
-                                 .a = scores,
-                                 .lda = pitch,
-                                 .b = o->update,
-                                 .b_stride = columns * k->gemm_f32_nr,
-                                 .c = image,
-                                 .ldc = dim,
-                                 .bias = p->update_bias,
-                                 .residual = o->old + row * dim,
-                                 .ldr = dim});
-    k->layernorm_f32(rows, dim, image, dim, p->norm->gamma, p->norm->beta, p->norm->eps, ACT_NONE, image, dim);
-    with_positions(p, row, rows, image, positioned);
-}
-
 static void pass_item(void *context, size_t index, int worker)
 {
     const image_pass *p = context;
-    const kernels *k = p->ex->k;
     /* Objects in turn, so that neighbouring items share the rows of the picture. */
     const pass_object *o = &p->object[index % p->objects];
-    size_t item = index / p->objects, dim = (size_t)p->m->config.d_model, width = pass_width(p),
-           pitch = columns_pitch(), columns = (size_t)p->m->config.decoder_heads * o->tokens;
-    float *positioned = p->scratch + (size_t)worker * p->scratch_floats;
-    float *scores = positioned + BLOCK_PIXELS * dim, *weights = scores + BLOCK_PIXELS * pitch;
-    float *packed = weights + pitch * BLOCK_PIXELS, *rescale = packed + ops_packed_floats(k, dim, BLOCK_PIXELS);
-    float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
-    float *weighted = o->weighted + item * columns * width;
+    size_t item = index / p->objects, columns = pass_columns(p, o);
+    uint8_t *scratch = p->scratch + (size_t)worker * p->scratch_bytes;
     for (size_t c = 0; c < columns; c++) {
-        largest[c] = -INFINITY;
-        sum[c] = 0.0f;
+        o->largest[item * columns + c] = -INFINITY;
+        o->sum[item * columns + c] = 0.0f;
     }
-    size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
-    for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, depth = p->queries_a ? dim / 2 : dim;
-        if (p->norm)
-            update_block(p, o, row, rows, positioned, scores);
-        k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                     .n = columns,
-                                     .k = depth,
-                                     .a = p->queries_a ? p->queries_a + row * depth : positioned,
-                                     .lda = depth,
-                                     .b = o->queries,
-                                     .b_stride = depth * k->gemm_f32_nr,
-                                     .c = scores,
-                                     .ldc = pitch});
-        k->transpose_f32(rows, columns, scores, pitch, weights, BLOCK_PIXELS);
-        k->softmax_step_f32(columns, rows, weights, BLOCK_PIXELS, largest, sum, rescale);
-        k->pack_kn_f32(rows, width, p->values ? p->values + row * width : o->image + row * dim, width, packed);
-        k->gemm_f32(&(gemm_f32_args){.m = columns,
-                                     .n = width,
-                                     .k = rows,
-                                     .a = weights,
-                                     .lda = BLOCK_PIXELS,
-                                     .b = packed,
-                                     .b_stride = rows * k->gemm_f32_nr,
-                                     .c = weighted,
-                                     .ldc = width,
-                                     .accumulate = row > from,
-                                     .c_scale = rescale});
-    }
+    if (decoder_narrow(p->m))
+        pass_item_bf16(p, o, item, scratch);
+    else
+        pass_item_f32(p, o, item, scratch);
 }
 
 /* One token: joins the items' parts, and takes each head's channels. */
@@ -169,10 +77,9 @@ static void join_item(void *context, size_t index, int worker)
 
 void pass_run(image_pass *p)
 {
-    size_t dim = (size_t)p->m->config.d_model, mark = arena_mark(p->ex->arena), tokens = 0;
-    p->scratch_floats =
-        BLOCK_PIXELS * (dim + 2 * columns_pitch()) + ops_packed_floats(p->ex->k, dim, BLOCK_PIXELS) + columns_pitch();
-    p->scratch = arena_floats(p->ex->arena, (size_t)pool_threads(p->ex->pool) * p->scratch_floats);
+    size_t mark = arena_mark(p->ex->arena), tokens = 0;
+    p->scratch_bytes = decoder_narrow(p->m) ? pass_item_bf16_bytes(p) : pass_item_f32_bytes(p);
+    p->scratch = arena_take(p->ex->arena, (size_t)pool_threads(p->ex->pool), p->scratch_bytes);
     for (size_t i = 0; i < p->objects; i++)
         tokens += p->object[i].tokens;
     if (!exec_dry(p->ex)) {

@@ -69,11 +69,12 @@ static void two_way(const model *m, const exec *ex, const two_way_layer *l, bool
 }
 
 void transform_plain(const model *m, const exec *ex, const token_rows *t, const float *embedding, const float *dense,
-                     float *image)
+                     void *image)
 {
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16),
            mark = arena_mark(ex->arena);
-    streams s = {.count = t->rows, .pixels = pixels, .tokens = t->tokens, .q = t->q, .q_pe = t->q_pe, .image = image};
+    streams s = {.count = t->rows, .pixels = pixels, .tokens = t->tokens, .q = t->q, .q_pe = t->q_pe};
+    s.image = decoder_narrow(m) ? arena_floats(ex->arena, pixels * dim) : image;
     s.image_pe = arena_floats(ex->arena, pixels * dim);
     /* The image predictor's embedding has no_mem_embed, for there is no memory; then the dense prompt. */
     op_add(ex, pixels, dim, embedding, m->no_mem_embed, dense, s.image);
@@ -85,5 +86,7 @@ void transform_plain(const model *m, const exec *ex, const token_rows *t, const 
     add_image_positions(m, ex, &s);
     attend(m, ex, &m->final, s.count, s.q_pe, pixels, s.image_pe, s.image, s.q, s.q);
     op_layernorm(ex, &m->final_norm, s.count, dim, s.q, ACT_NONE, s.q);
+    if (decoder_narrow(m))
+        op_to_bf16(ex, pixels, dim, s.image, image);
     arena_reset(ex->arena, mark);
 }

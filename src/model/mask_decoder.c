@@ -103,7 +103,8 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
 {
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16);
     token_rows t = {.objects = count};
-    float *image[DECODE_OBJECTS], *hyper = arena_floats(ex->arena, count * MASKS * (dim / 8));
+    void *image[DECODE_OBJECTS];
+    float *hyper = arena_floats(ex->arena, count * MASKS * (dim / 8));
     for (size_t i = 0; i < count; i++) {
         t.first[i] = t.rows;
         t.count[i] = OUTPUT_TOKENS + objects[i].sparse_count;
@@ -130,9 +131,9 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     else if (objects->dense || !products) {
         /* The picture's products are of no use with a dense prompt (or there are none of this model): made again. */
         size_t inner = dim / 2;
-        image_products own = {.q = arena_floats(ex->arena, pixels * inner),
-                              .k = arena_floats(ex->arena, pixels * inner),
-                              .v = arena_floats(ex->arena, pixels * inner),
+        image_products own = {.q = arena_take(ex->arena, pixels * inner, image_element(m)),
+                              .k = arena_take(ex->arena, pixels * inner, image_element(m)),
+                              .v = arena_take(ex->arena, pixels * inner, image_element(m)),
                               .update_bias = m->layers[0].image_to_token.out.bias};
         float *whole = arena_floats(ex->arena, pixels * dim);
         image_products_make(m, ex, features->embedding, objects->dense, whole, &own);
@@ -146,34 +147,45 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
 
 /* ---- masks ---- */
 
+/* The part of gemm_bf16's arguments that a layer's weights and whole rows of its inputs are. */
+static gemm_bf16_args bf16_operand(const linear *l, size_t rows, const uint16_t *x)
+{
+    return (gemm_bf16_args){.m = rows,
+                            .n = l->n,
+                            .k = l->k,
+                            .a = x,
+                            .lda = l->k,
+                            .b = l->packed_bf16,
+                            .b_stride = gemm_bf16_packed(1, l->k),
+                            .bias = l->bias};
+}
+
 typedef struct upscale_job {
     const model *m;
     const exec *ex;
     const pyramid *features;
     const decode_object *objects;
     size_t count;
-    float *scratch; /* [threads][scratch_floats] */
-    size_t scratch_floats, side;
+    uint8_t *scratch; /* [threads][scratch_bytes] */
+    size_t scratch_bytes, side;
 } upscale_job;
 
 /* One row of tokens through both transposed convolutions to its four rows of the masks: nothing of the enlarged maps is
  * in memory whole. */
-static void upscale_row(void *context, size_t item, int worker)
+static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
 {
-    const upscale_job *j = context;
     const model *m = j->m;
     const kernels *k = j->ex->k;
-    const decode_object *o = &j->objects[item % j->count];
-    size_t y = item / j->count, side = j->side, dim = (size_t)m->config.d_model, c1 = dim / 4, c0 = dim / 8;
-    float *half = j->scratch + (size_t)worker * j->scratch_floats; /* [2 side, c1] */
-    float *full = half + 2 * side * c1;                            /* [4 side, c0] */
+    size_t side = j->side, dim = (size_t)m->config.d_model, c1 = dim / 4, c0 = dim / 8;
+    float *half = (float *)scratch;     /* [2 side, c1] */
+    float *full = half + 2 * side * c1; /* [4 side, c0] */
     float *packed = full + 4 * side * c0, *vectors = packed + ops_packed_floats(k, 4 * side, c0);
     float *rows = vectors + MASKS * c0; /* [mask_count, 4 side] */
     for (size_t i = 0; i < o->mask_count; i++)
         memcpy(vectors + i * c0, o->hyper + o->mask[i] * c0, c0 * sizeof *vectors);
     for (size_t dy = 0; dy < 2; dy++) {
         size_t row1 = 2 * y + dy;
-        ops_gemm(k, &m->up0[dy], side, o->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE,
+        ops_gemm(k, &m->up0[dy], side, (const float *)o->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE,
                  j->features->s1 + row1 * 2 * side * c1, 2 * c1);
         k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half,
                          c1);
@@ -199,15 +211,73 @@ static void upscale_row(void *context, size_t item, int worker)
     }
 }
 
+/* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. */
+static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
+{
+    const model *m = j->m;
+    const kernels *k = j->ex->k;
+    size_t side = j->side, dim = (size_t)m->config.d_model, c1 = dim / 4, c0 = dim / 8;
+    float *sums = (float *)scratch;                         /* [2 side, c1] */
+    float *rows = sums + 2 * side * c1;                     /* [mask_count, 4 side] */
+    uint16_t *half = (uint16_t *)(rows + MASKS * 4 * side); /* [2 side, c1] */
+    uint16_t *full = half + 2 * side * c1;                  /* [4 side, c0] */
+    uint16_t *packed = full + 4 * side * c0, *vectors = packed + gemm_bf16_packed(4 * side, c0);
+    for (size_t i = 0; i < o->mask_count; i++)
+        k->f32_to_bf16(c0, o->hyper + (size_t)o->mask[i] * c0, vectors + i * c0);
+    for (size_t dy = 0; dy < 2; dy++) {
+        size_t row1 = 2 * y + dy;
+        gemm_bf16_args up = bf16_operand(&m->up0[dy], side, (const uint16_t *)o->image + y * side * dim);
+        up.c = sums;
+        up.ldc = up.ldr = 2 * c1;
+        up.residual = j->features->s1 + row1 * 2 * side * c1;
+        k->gemm_bf16(&up);
+        k->layernorm_gelu_bf16(2 * side, c1, sums, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, half, c1);
+        for (size_t dz = 0; dz < 2; dz++) {
+            size_t row0 = 2 * row1 + dz;
+            up = bf16_operand(&m->up1[dz], 2 * side, half);
+            up.c_bf16 = full;
+            up.ldc = up.ldadd = 2 * c0;
+            up.add = j->features->s0 + row0 * 4 * side * c0;
+            up.act = ACT_GELU;
+            k->gemm_bf16(&up);
+            k->pack_nk_bf16(4 * side, c0, full, c0, packed);
+            k->gemm_bf16(&(gemm_bf16_args){.m = o->mask_count,
+                                           .n = 4 * side,
+                                           .k = c0,
+                                           .a = vectors,
+                                           .lda = c0,
+                                           .b = packed,
+                                           .b_stride = gemm_bf16_packed(1, c0),
+                                           .c = rows,
+                                           .ldc = 4 * side});
+            for (size_t i = 0; i < o->mask_count; i++)
+                memcpy(o->out[i] + row0 * 4 * side, rows + i * 4 * side, 4 * side * sizeof *rows);
+        }
+    }
+}
+
+static void upscale_item(void *context, size_t item, int worker)
+{
+    const upscale_job *j = context;
+    uint8_t *scratch = j->scratch + (size_t)worker * j->scratch_bytes;
+    if (decoder_narrow(j->m))
+        upscale_row_bf16(j, &j->objects[item % j->count], item / j->count, scratch);
+    else
+        upscale_row_f32(j, &j->objects[item % j->count], item / j->count, scratch);
+}
+
 void decode_masks(const model *m, const exec *ex, const pyramid *features, const decode_object *objects, size_t count)
 {
     size_t side = model_side(m, 16), dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
     exec_stage(ex, PROFILE_UPSCALE);
     upscale_job j = {.m = m, .ex = ex, .features = features, .objects = objects, .count = count, .side = side};
-    j.scratch_floats = 2 * side * (dim / 4) + 4 * side * (dim / 8) + ops_packed_floats(ex->k, 4 * side, dim / 8) +
-                       MASKS * (dim / 8 + 4 * side);
-    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
+    size_t half = 2 * side * (dim / 4), full = 4 * side * (dim / 8), rows = MASKS * 4 * side;
+    size_t wide = half + full + ops_packed_floats(ex->k, 4 * side, dim / 8) + MASKS * (dim / 8) + rows;
+    size_t narrow = half + full + gemm_bf16_packed(4 * side, dim / 8) + MASKS * (dim / 8);
+    j.scratch_bytes = round_up(
+        decoder_narrow(m) ? (half + rows) * sizeof(float) + narrow * sizeof(uint16_t) : wide * sizeof(float), 64);
+    j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
     if (!exec_dry(ex))
-        pool_run(ex->pool, upscale_row, &j, side * count);
+        pool_run(ex->pool, upscale_item, &j, side * count);
     arena_reset(ex->arena, mark);
 }

@@ -142,10 +142,15 @@ void encode_mask(const model *m, const exec *ex, const float *logits, float *den
 /* What the mask decoder needs of a picture and no prompt changes: the first layer's projections of the image, with
  * no_mem_embed, no_mask and the dense positions. Rows [tokens, d_model / 2]. */
 typedef struct image_products {
-    float *q, *k, *v;         /* image_to_token queries, token_to_image keys and values */
+    void *q, *k, *v;          /* image_to_token queries, token_to_image keys and values, in the model's precision */
     const float *image;       /* [tokens, d_model]: what the first layer's update is added to, */
     const float *update_bias; /* [d_model], with this */
 } image_products;
+
+static inline size_t image_element(const model *m)
+{
+    return m->precision == SAM2_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
 
 /* Makes q, k, v of an embedding; dense [tokens, d_model] or NULL for no mask. `image` [tokens, d_model] becomes the
  * image that the transformer starts from. */
@@ -159,7 +164,8 @@ typedef struct decode_object {
     const float *dense; /* [tokens, d_model], or NULL for no mask */
     /* After decode_prompts: */
     float iou[4], object_score;
-    const float *image, *hyper;
+    const void *image;
+    const float *hyper;
     /* For decode_masks: which of the four masks to make, and where each goes [side/4, side/4]. */
     size_t mask_count;
     int mask[4];

@@ -10,6 +10,13 @@ static const precision_rule rules[] = {
     {"sam_mask_decoder.conv_s", "high-resolution features", SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_prompt_encoder", "prompt encoder", SAM2_PRECISION_F32,
      "no work to speak of, and positions need their digits"},
+    {"sam_mask_decoder.output_upscaling", "mask decoder: enlargement", SAM2_PRECISION_BF16, "most of its products"},
+    {"sam_mask_decoder.transformer.layers.0.cross_attn_token_to_image.k", "mask decoder: keys of the picture",
+     SAM2_PRECISION_BF16, "made with the picture's features"},
+    {"sam_mask_decoder.transformer.layers.0.cross_attn_token_to_image.v", "mask decoder: values of the picture",
+     SAM2_PRECISION_BF16, "made with the picture's features"},
+    {"sam_mask_decoder.transformer.layers.0.cross_attn_image_to_token.q", "mask decoder: queries of the picture",
+     SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_mask_decoder", "mask decoder", SAM2_PRECISION_F32, "a few tokens decide the mask's border and the scores"},
 };
 

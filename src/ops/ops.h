@@ -85,6 +85,9 @@ void op_two_layers(const exec *ex, const norm *n, const linear *first, activatio
 void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const float *row, const float *other,
             float *y);
 
+/* y = x, rounded to bfloat16. */
+void op_to_bf16(const exec *ex, size_t rows, size_t channels, const float *x, uint16_t *y);
+
 /* Rows that one thread takes through a chain of bfloat16 products: whole tiles, and many, because tiles read weights
  * faster than the third-level cache gives them. */
 #define OPS_ROWS_BF16 256

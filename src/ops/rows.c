@@ -10,6 +10,7 @@ typedef struct rows_job {
     const float *x, *row, *other;
     activation act;
     float *y;
+    uint16_t *narrow;
 } rows_job;
 
 static void layernorm_item(void *context, size_t item, int worker)
@@ -41,6 +42,14 @@ static void add_item(void *context, size_t item, int worker)
     }
 }
 
+static void narrow_item(void *context, size_t item, int worker)
+{
+    (void)worker;
+    const rows_job *j = context;
+    size_t row = item * ROWS_AN_ITEM, n = j->rows - row < ROWS_AN_ITEM ? j->rows - row : ROWS_AN_ITEM;
+    j->ex->k->f32_to_bf16(n * j->channels, j->x + row * j->channels, j->narrow + row * j->channels);
+}
+
 static size_t items(size_t rows)
 {
     return (rows + ROWS_AN_ITEM - 1) / ROWS_AN_ITEM;
@@ -59,4 +68,11 @@ void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const 
     rows_job j = {.ex = ex, .rows = rows, .channels = channels, .x = x, .row = row, .other = other, .y = y};
     if (!exec_dry(ex))
         pool_run(ex->pool, add_item, &j, items(rows));
+}
+
+void op_to_bf16(const exec *ex, size_t rows, size_t channels, const float *x, uint16_t *y)
+{
+    rows_job j = {.ex = ex, .rows = rows, .channels = channels, .x = x, .narrow = y};
+    if (!exec_dry(ex))
+        pool_run(ex->pool, narrow_item, &j, items(rows));
 }

@@ -103,8 +103,8 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->height = height;
     pyramid_sizes(m, &f->embedding_floats, &f->s0_floats, &f->s1_floats);
     f->pyramid_bytes = (f->embedding_floats + f->s0_floats + f->s1_floats) * sizeof(float);
-    size_t inner_floats = f->embedding_floats / 2;
-    f->bytes = f->pyramid_bytes + 3 * inner_floats * sizeof(float);
+    size_t product_bytes = f->embedding_floats / 2 * image_element(m);
+    f->bytes = f->pyramid_bytes + 3 * product_bytes;
     sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
     if (status != SAM2_OK) {
         alloc_release(a, f, sizeof *f);
@@ -113,10 +113,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->pyramid.embedding = memory;
     f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
     f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
-    f->products = (image_products){.q = f->pyramid.s1 + f->s1_floats,
-                                   .k = f->pyramid.s1 + f->s1_floats + inner_floats,
-                                   .v = f->pyramid.s1 + f->s1_floats + 2 * inner_floats,
-                                   .image = f->pyramid.embedding};
+    uint8_t *products = (uint8_t *)memory + f->pyramid_bytes;
+    f->products = (image_products){
+        .q = products, .k = products + product_bytes, .v = products + 2 * product_bytes, .image = f->pyramid.embedding};
     *out = f;
     return SAM2_OK;
 }

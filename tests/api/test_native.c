@@ -1,6 +1,7 @@
 /* Native files: the same bits as from other files, nothing copied, and the way back. */
 #include "cpu/cpu.h"
 #include "kernels/kernels.h"
+#include "model/precision.h"
 #include "support/cmocka_all.h"
 #include "support/fixture.h"
 #include "weights/values.h"
@@ -358,7 +359,7 @@ static void hold_values(const weights *expected, const char *path, bool bf16)
         weights_read(y, 0, y->count, b);
         if (memcmp(a, b, x->count * 4) != 0) {
             assert_true(bf16 && x->dims > 1);
-            assert_true(!strncmp(x->name, "image_encoder.", 14) || !strncmp(x->name, "sam_mask_decoder.conv_s", 23));
+            assert_int_equal(precision_of(x->name, SAM2_PRECISION_BF16), SAM2_PRECISION_BF16);
             values_convert(a, x->count, WEIGHTS_BF16, half);
             weights_read(&(weights_tensor){.type = WEIGHTS_BF16, .count = x->count, .data = half}, 0, x->count, a);
             assert_memory_equal(a, b, x->count * 4);

@@ -73,7 +73,7 @@ static void try_groups(softmax_groups_f32_fn *fn, size_t rows, size_t groups, si
                 const double want = exp((double)(old[j * groups] - largest)) / sum;
                 const float got = s[i * lds + j * groups + g];
                 if (!(got == 0.0f && want < 0x1p-120))
-                    near_f32("s", i * lds + j * groups + g, got, want, EPSILON * want * (12.0 + (double)n) + 0x1p-149);
+                    near_f32("s", i * lds + j * groups + g, got, want, EPSILON * want * (12.0 + (double)n) + 0x1p-148);
             }
         }
         for (size_t j = columns; j < lds && i + 1 < rows; j++)

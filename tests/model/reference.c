@@ -49,8 +49,11 @@ static double limit_here(const checker *c, const char *name)
         snprintf(key, sizeof key, "%s.%s%s%s", c->label, c->prefix ? c->prefix : "", c->prefix ? "." : "", name);
         float *error = fixture_get(c->bf16, NULL, key, NULL);
         double most = error ? (double)*error : 0.0;
-        if (strcmp(name, "iou") == 0 || strcmp(name, "object_score") == 0)
-            most *= 2.0; /* of so few numbers the error is a matter of luck */
+        /* Of so few numbers one error is a matter of luck: no less than the official bfloat16's RMS over one click each
+         * on 20 made scenes, with the trained small model. */
+        double least = strcmp(name, "iou") == 0 ? 3.5e-3 : strcmp(name, "object_score") == 0 ? 2.2e-3 : 0.0;
+        if (least > 0.0)
+            most = fmax(2.0 * most, least);
         free(error);
         return most > limit_of(name) ? most : limit_of(name);
     }

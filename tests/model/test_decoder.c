@@ -104,7 +104,7 @@ static void hold_folded_to_plain(bench *b, size_t count, const float *dense, con
           *image = arena_floats(&b->arena, b->pixels * b->dim);
     transform_plain(b->m, &b->ex, &plain, b->embedding, dense, image_plain);
     image_products products = make_products(b, dense);
-    transform_folded(b->m, &b->ex, &folded, &products, &image);
+    transform_folded(b->m, &b->ex, &folded, &products, (void *[]){image});
     double tokens_off = relative_rms(plain.q, folded.q, count * b->dim),
            image_off = relative_rms(image_plain, image, b->pixels * b->dim);
     if (!(tokens_off < 1e-4 && image_off < 1e-4))
@@ -115,7 +115,7 @@ static void hold_folded_to_plain(bench *b, size_t count, const float *dense, con
         products.image = b->embedding;
         products.update_bias = b->m->first_update_bias;
         float *again = arena_floats(&b->arena, b->pixels * b->dim);
-        transform_folded(b->m, &b->ex, &kept, &products, &again);
+        transform_folded(b->m, &b->ex, &kept, &products, (void *[]){again});
         assert_true(relative_rms(folded.q, kept.q, count * b->dim) < 1e-4);
         assert_true(relative_rms(image, again, b->pixels * b->dim) < 1e-4);
     }
