@@ -13,7 +13,6 @@ import sys
 import time
 
 NAMES = ("torch-f32", "torch-bf16", "onnxruntime-f32", "openvino-f32", "openvino-bf16")
-SIZES = {"t": "t", "s": "s", "b+": "b+", "l": "l"}
 
 
 def timed(call, runs):
@@ -31,7 +30,7 @@ def build(model, weights):
     from sam2.build_sam import build_sam2
 
     release, size = model.split("_")
-    return build_sam2(f"configs/{release}/{release}_hiera_{SIZES[size]}.yaml", weights, device="cpu").eval()
+    return build_sam2(f"configs/{release}/{release}_hiera_{size}.yaml", weights, device="cpu").eval()
 
 
 def export(model, weights, path):
