@@ -56,17 +56,11 @@ void mapfile_drop(const mapfile *map, const void *from, size_t size)
     if (!map->data || (const uint8_t *)from < map->data)
         return;
     size_t begin = (size_t)((const uint8_t *)from - map->data), end = begin + size;
-    begin = round_up(begin, page);
-    end = end >= map->size ? map->size : end / page * page;
+    begin = begin / page * page;
+    end = end >= map->size ? map->size : round_up(end, page);
     /* A private mapping that nobody has written to is read from the file again when it is touched. */
     if (begin < end)
         (void)madvise((void *)(uintptr_t)(map->data + begin), end - begin, MADV_DONTNEED);
-}
-
-void mapfile_expect(const mapfile *map)
-{
-    if (map->data)
-        (void)madvise((void *)(uintptr_t)map->data, map->size, MADV_WILLNEED);
 }
 
 sam2_status outfile_open(outfile *out, const char *path, sam2_error *error)

@@ -14,10 +14,8 @@ typedef struct mapfile {
 sam2_status mapfile_open(const char *path, mapfile *map, sam2_error *error);
 void mapfile_close(mapfile *map);
 
-/* [from, from + size) of the map will not be read for a while: whole pages in it no longer count as resident. */
+/* [from, from + size) of the map will not be read for a while: its pages no longer count as resident. */
 void mapfile_drop(const mapfile *map, const void *from, size_t size);
-/* The file is about to be read from one end to the other. */
-void mapfile_expect(const mapfile *map);
 
 /* A file being written: bytes go to a temporary file beside `path`, which takes the name `path` only in outfile_commit.
  * A `path` that exists and is no regular file (a pipe, a device) is written directly. */

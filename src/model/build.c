@@ -298,6 +298,8 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
     }
     b.arena = (arena){.base = m->block, .capacity = m->block_bytes};
     b.job_count = b.panels = b.constants = 0;
+    if (!options->in_place)
+        weights_drop(w, NULL); /* what reading the file's index has touched */
     load_all(&b);
     builder_pack(&b);
     m->identity = identity(&b);

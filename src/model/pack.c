@@ -18,6 +18,19 @@ static size_t index_of(const builder *b, const weights_tensor *t)
     return (size_t)(t - weights_at(b->w, 0));
 }
 
+/* Takes a tensor's samples, where they are wanted, while it is at hand; then its pages need not count as memory any
+ * more. A page of the file may have 2 MiB, so that small tensors matter as well. */
+static void leave(const builder *b, const weights_tensor *t, bool sampled)
+{
+    if (b->samples && sampled) {
+        const size_t i = index_of(b, t);
+        const bool narrow = b->forms[i].bf16 && b->m->precision == SAM2_PRECISION_BF16;
+        weights_samples(t, narrow ? WEIGHTS_BF16 : WEIGHTS_F32, &b->samples[i]);
+        b->sampled[i] = true;
+    }
+    weights_drop(b->w, t);
+}
+
 const float *builder_plain(builder *b, const char *prefix, const char *suffix)
 {
     const weights_tensor *t = builder_tensor(b, prefix, suffix);
@@ -28,8 +41,10 @@ const float *builder_plain(builder *b, const char *prefix, const char *suffix)
         return t->data;
     }
     float *out = arena_floats(&b->arena, t->count);
-    if (!builder_dry(b))
+    if (!builder_dry(b)) {
         weights_read(t, 0, t->count, out);
+        leave(b, t, true);
+    }
     return out;
 }
 
@@ -191,14 +206,6 @@ static void pack_panel(const builder *b, const pack_job *j, size_t panel, float 
         k->pack_nk_f32(n, l->k, rows, l->k, (float *)out);
 }
 
-static void sample(const builder *b, const weights_tensor *t)
-{
-    const size_t i = index_of(b, t);
-    const bool narrow = b->forms[i].bf16 && b->m->precision == SAM2_PRECISION_BF16;
-    weights_samples(t, narrow ? WEIGHTS_BF16 : WEIGHTS_F32, &b->samples[i]);
-    b->sampled[i] = true;
-}
-
 /* The job that panel `item` of all belongs to. */
 static size_t job_of(const builder *b, size_t item)
 {
@@ -222,9 +229,7 @@ static void pack_item(void *context, size_t item, int worker)
     pack_panel(b, j, item - begin, b->rows + (size_t)worker * b->row_floats);
     if (atomic_fetch_sub_explicit(&j->left, 1, memory_order_acq_rel) != 1)
         return;
-    if (b->samples && j->sampled)
-        sample(b, j->from);
-    weights_drop(b->w, j->from); /* what has been packed need not count as memory any more */
+    leave(b, j->from, j->sampled);
 }
 
 void builder_pack(builder *b)
@@ -232,5 +237,5 @@ void builder_pack(builder *b)
     pool_run(b->m->pool, pack_item, b, b->panels);
     for (size_t i = 0; b->samples && i < weights_count(b->w); i++)
         if (!b->sampled[i])
-            sample(b, weights_at(b->w, i));
+            leave(b, weights_at(b->w, i), true);
 }

@@ -324,7 +324,7 @@ const weights_tensor *weights_constant_at(const weights *w, size_t index)
 void weights_drop(const weights *w, const weights_tensor *t)
 {
     if (w->map.data)
-        mapfile_drop(&w->map, t->data, weights_bytes(t));
+        mapfile_drop(&w->map, t ? t->data : w->map.data, t ? weights_bytes(t) : w->map.size);
 }
 
 bool weights_mapped(const weights *w)

@@ -88,8 +88,8 @@ size_t weights_bytes(const weights_tensor *t);
 /* Elements [first, first + count) in C order as float32, whatever the layout. */
 void weights_read(const weights_tensor *t, size_t first, size_t count, float *out);
 
-/* A tensor's data is not needed for now: its pages of a mapped file no longer count as this process's memory. It can
- * still be read. */
+/* A tensor's data (NULL: everything) is not needed for now: its pages of a mapped file no longer count as this
+ * process's memory. It can still be read. */
 void weights_drop(const weights *w, const weights_tensor *t);
 
 /* True when the tensors of `w` lie in a file that it has mapped, and keeps until it is closed. */

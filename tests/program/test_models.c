@@ -169,7 +169,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(info),    cmocka_unit_test(plan_and_kernels),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(info), cmocka_unit_test(plan_and_kernels),
                                        cmocka_unit_test(convert), cmocka_unit_test(damage_is_found_on_request),
                                        cmocka_unit_test(synth)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
