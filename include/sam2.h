@@ -378,9 +378,10 @@ SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t c
 
 /* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" (float32,
  * and the official sizes alone); official tensor names. `precision`: F32 or BF16 storage; AUTO keeps what the input
- * has. A native file is laid out for this machine's instruction set and opens in milliseconds there, elsewhere like
- * other files; in BF16 it holds those matrices rounded that bfloat16 products use, everything else as it is. The output
- * is replaced only once the new file is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
+ * has. A native file is laid out for this machine's instruction set and opens in milliseconds there in the precision
+ * that it is written in, elsewhere like other files; in BF16 it holds those matrices rounded that bfloat16 products
+ * use, everything else as it is. The output is replaced only once the new file is whole. Errors: as sam2_model_open,
+ * FILE. Since 0.1. */
 SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                                   const sam2_allocator *allocator, sam2_error *error);
 
