@@ -87,7 +87,7 @@ typedef struct sam2_model sam2_model;
 typedef enum sam2_precision {
     SAM2_PRECISION_AUTO = 0, /* the fastest that the machine runs natively */
     SAM2_PRECISION_F32 = 1,  /* the official code's numbers */
-    SAM2_PRECISION_BF16 = 2, /* the image encoder's products of bfloat16 numbers with float32 sums, everything else in
+    SAM2_PRECISION_BF16 = 2, /* products on the image's side of bfloat16 numbers with float32 sums, everything else in
                                 float32: closer to float32 than the official bfloat16. Where the processor has neither
                                 AMX nor AVX512-BF16, F32 is used */
     SAM2_PRECISION_INT8 = 3  /* not in this version */
