@@ -195,22 +195,18 @@ typedef void resample_row_u8_fn(size_t n, size_t taps, const uint32_t *first, co
 typedef void bilinear_row_f32_fn(size_t n, const float *top, const float *bottom, const uint32_t *left,
                                  const uint32_t *right, const float *t, float v, float *out);
 
-/* out[j] = x[j] > 0 ? inside : 0 (false for NaN). */
-typedef void threshold_f32_fn(size_t n, const float *x, uint8_t inside, uint8_t *out);
-
-/* out[j] = (1 - v) x[j] + v y[j] > 0 ? inside : 0: the vertical half of an enlargement and the threshold in one. With
- * rows x and y from bilinear_row_f32 with v = 0 (top and bottom the same row), kept as long as output rows lie between
- * them, this is threshold_f32 of the whole bilinear_row_f32, without its gathers for each output row. */
+/* out[j] = (1 - v) x[j] + v y[j] > 0 ? inside : 0 (false for NaN): the vertical half of an enlargement and the
+ * threshold in one. With rows x and y from bilinear_row_f32 with v = 0 (top and bottom the same row), kept as long as
+ * output rows lie between them, this is the sign of the whole bilinear_row_f32, without its gathers for each output
+ * row. */
 typedef void blend_threshold_f32_fn(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out);
 
 /* y[j] = the largest of four x[i][j]: a cell of a max pooling. NaN may count as anything. */
 typedef void max4_f32_fn(size_t n, const float *const x[4], float *y);
 typedef void max4_bf16_fn(size_t n, const uint16_t *const x[4], uint16_t *y);
 
-/* float32 to and from storage types; bfloat16 and float16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN
- * stays NaN, made quiet on the way from float16 and to bfloat16. */
+/* float32 to and from bfloat16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN stays NaN, made quiet. */
 typedef void bf16_to_f32_fn(size_t n, const uint16_t *x, float *y);
-typedef void f16_to_f32_fn(size_t n, const uint16_t *x, float *y);
 typedef void f32_to_bf16_fn(size_t n, const float *x, uint16_t *y);
 
 /* The table: every kernel's best variant up to a level. */

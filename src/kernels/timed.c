@@ -76,13 +76,11 @@ TIMED(bilinear_row_f32, PROFILE_RESIZE, 0,
       (size_t n, const float *top, const float *bottom, const uint32_t *left, const uint32_t *right, const float *t,
        float v, float *out),
       (n, top, bottom, left, right, t, v, out))
-TIMED(threshold_f32, PROFILE_RESIZE, 0, (size_t n, const float *x, uint8_t inside, uint8_t *out), (n, x, inside, out))
 TIMED(blend_threshold_f32, PROFILE_RESIZE, 0,
       (size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out), (n, x, y, v, inside, out))
 TIMED(max4_f32, PROFILE_ATTENTION, 0, (size_t n, const float *const x[4], float *y), (n, x, y))
 TIMED(max4_bf16, PROFILE_ATTENTION, 0, (size_t n, const uint16_t *const x[4], uint16_t *y), (n, x, y))
 TIMED(bf16_to_f32, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, float *y), (n, x, y))
-TIMED(f16_to_f32, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, float *y), (n, x, y))
 TIMED(f32_to_bf16, PROFILE_CONVERT, 0, (size_t n, const float *x, uint16_t *y), (n, x, y))
 
 void kernels_time(const kernels *plain, kernels *timed)

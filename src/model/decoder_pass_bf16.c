@@ -14,26 +14,24 @@ typedef struct buffers {
     uint16_t *packed;  /* [BLOCK_PIXELS, d_model] */
 } buffers;
 
-static size_t lay_out(const image_pass *p, uint8_t *at, buffers *b)
+static size_t lay_out(const image_pass *p, arena cut, buffers *b)
 {
-    size_t dim = (size_t)p->m->config.d_model, used = 0;
-#define PIECE(type, count) (type *)(at ? at + used : NULL), used += round_up((count) * sizeof(type), 64)
+    size_t dim = (size_t)p->m->config.d_model;
     *b = (buffers){0};
-    b->sums = PIECE(float, BLOCK_PIXELS *dim);
-    b->old = PIECE(float, BLOCK_PIXELS *dim);
-    b->scores = PIECE(float, BLOCK_PIXELS *COLUMNS);
-    b->turned = PIECE(float, BLOCK_PIXELS *COLUMNS);
-    b->rescale = PIECE(float, COLUMNS);
-    b->weights = PIECE(uint16_t, BLOCK_PIXELS * (COLUMNS + 64));
-    b->packed = PIECE(uint16_t, gemm_bf16_packed(dim, BLOCK_PIXELS));
-#undef PIECE
-    return used;
+    b->sums = arena_floats(&cut, BLOCK_PIXELS * dim);
+    b->old = arena_floats(&cut, BLOCK_PIXELS * dim);
+    b->scores = arena_floats(&cut, BLOCK_PIXELS * COLUMNS);
+    b->turned = arena_floats(&cut, BLOCK_PIXELS * COLUMNS);
+    b->rescale = arena_floats(&cut, COLUMNS);
+    b->weights = arena_take(&cut, BLOCK_PIXELS * (COLUMNS + 64), sizeof(uint16_t));
+    b->packed = arena_take(&cut, gemm_bf16_packed(dim, BLOCK_PIXELS), sizeof(uint16_t));
+    return cut.peak;
 }
 
 size_t pass_item_bf16_bytes(const image_pass *p)
 {
     buffers unused;
-    return lay_out(p, NULL, &unused);
+    return lay_out(p, (arena){0}, &unused);
 }
 
 /* image_to_token attention of a block and the normalisation after it: new rows of the image, without and with
@@ -85,7 +83,7 @@ void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint
     float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
     float *weighted = o->weighted + item * columns * width;
     buffers b;
-    lay_out(p, scratch, &b);
+    lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
     size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
         size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS;

@@ -43,22 +43,16 @@ typedef struct patch_buffers {
     uint16_t *narrow_rows, *narrow_patches; /* [PATCH, input row], [side, pitch] */
 } patch_buffers;
 
-static size_t lay_out_patch(const model *m, uint8_t *at, patch_buffers *b)
+static size_t lay_out_patch(const model *m, arena cut, patch_buffers *b)
 {
-    size_t used = 0, side = model_side(m, 4), dim = (size_t)m->config.embed_dim;
+    size_t side = model_side(m, 4), dim = (size_t)m->config.embed_dim;
     const bool narrow = m->patch.packed_bf16 != NULL;
-#define PIECE(field, count)                                                                                            \
-    do {                                                                                                               \
-        b->field = at ? (void *)(at + used) : NULL;                                                                    \
-        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
-    } while (0)
-    PIECE(position, side * dim);
-    PIECE(blend, (size_t)m->config.background * dim);
-    PIECE(patches, narrow ? 0 : side * PATCH_FLOATS);
-    PIECE(narrow_rows, narrow ? PATCH * model_input_side(m) * 3 : 0);
-    PIECE(narrow_patches, narrow ? side * ops_pitch_bf16(PATCH_FLOATS) : 0);
-#undef PIECE
-    return used;
+    b->position = arena_take(&cut, side * dim, sizeof *b->position);
+    b->blend = arena_take(&cut, (size_t)m->config.background * dim, sizeof *b->blend);
+    b->patches = arena_take(&cut, narrow ? 0 : side * PATCH_FLOATS, sizeof *b->patches);
+    b->narrow_rows = arena_take(&cut, narrow ? PATCH * model_input_side(m) * 3 : 0, sizeof *b->narrow_rows);
+    b->narrow_patches = arena_take(&cut, narrow ? side * ops_pitch_bf16(PATCH_FLOATS) : 0, sizeof *b->narrow_patches);
+    return cut.peak;
 }
 
 /* Position embedding of one row of tokens: the coarse map enlarged, plus the window's tile. `blend` is [background,
@@ -100,7 +94,7 @@ static void patch_item(void *context, size_t y, int worker)
     const float *rows = j->input + 4 * y * pitch;
     float *out = j->out + y * side * dim;
     patch_buffers b;
-    lay_out_patch(m, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    lay_out_patch(m, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
     position_row(m, y, b.blend, b.position);
     if (!m->patch.packed_bf16) {
         GATHER(float, rows, b.patches, PATCH_FLOATS, side, pitch);
@@ -128,7 +122,7 @@ static void patch_embed(const model *m, const exec *ex, const float *input, floa
     size_t mark = arena_mark(ex->arena);
     patch_job j = {.m = m, .ex = ex, .input = input, .out = out};
     patch_buffers unused;
-    j.scratch_bytes = lay_out_patch(m, NULL, &unused);
+    j.scratch_bytes = lay_out_patch(m, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
     if (!exec_dry(ex))
         pool_run(ex->pool, patch_item, &j, model_side(m, 4));

@@ -17,7 +17,8 @@ static const precision_rule rules[] = {
      SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_mask_decoder.transformer.layers.0.cross_attn_image_to_token.q", "mask decoder: queries of the picture",
      SAM2_PRECISION_BF16, "made with the picture's features"},
-    {"sam_mask_decoder", "mask decoder", SAM2_PRECISION_F32, "a few tokens decide the mask's border and the scores"},
+    {"sam_mask_decoder", "mask decoder: tokens", SAM2_PRECISION_F32,
+     "they decide the scores; what they meet the picture with is rounded only there"},
 };
 
 const precision_rule *precision_rule_at(size_t index)

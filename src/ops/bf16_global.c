@@ -60,23 +60,16 @@ typedef struct global_buffers {
     float *largest, *sum, *rescale;
 } global_buffers;
 
-static size_t lay_out(const global_job *j, uint8_t *at, global_buffers *b)
+static size_t lay_out(const global_job *j, arena cut, global_buffers *b)
 {
-    size_t used = 0;
-#define PIECE(field, count)                                                                                            \
-    do {                                                                                                               \
-        b->field = at ? (void *)(at + used) : NULL;                                                                    \
-        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
-    } while (0)
-    PIECE(q, Q_ROWS * j->q_pitch);
-    PIECE(scores, Q_ROWS * SCORES_PITCH);
-    PIECE(weights, Q_ROWS * WEIGHTS_PITCH);
-    PIECE(sum_v, Q_ROWS * j->head_dim);
-    PIECE(largest, Q_ROWS);
-    PIECE(sum, Q_ROWS);
-    PIECE(rescale, Q_ROWS);
-#undef PIECE
-    return used;
+    b->q = arena_take(&cut, Q_ROWS * j->q_pitch, sizeof *b->q);
+    b->scores = arena_take(&cut, Q_ROWS * SCORES_PITCH, sizeof *b->scores);
+    b->weights = arena_take(&cut, Q_ROWS * WEIGHTS_PITCH, sizeof *b->weights);
+    b->sum_v = arena_take(&cut, Q_ROWS * j->head_dim, sizeof *b->sum_v);
+    b->largest = arena_take(&cut, Q_ROWS, sizeof *b->largest);
+    b->sum = arena_take(&cut, Q_ROWS, sizeof *b->sum);
+    b->rescale = arena_take(&cut, Q_ROWS, sizeof *b->rescale);
+    return cut.peak;
 }
 
 static void attend_item(void *context, size_t item, int worker)
@@ -88,7 +81,7 @@ static void attend_item(void *context, size_t item, int worker)
     const size_t rows = tokens - row < Q_ROWS ? tokens - row : Q_ROWS;
     const float factor = 1.0f / sqrtf((float)dim);
     global_buffers b;
-    lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    lay_out(j, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
     for (size_t r = 0; r < rows; r++) {
         memcpy(b.q + r * j->q_pitch, j->qkv + (row + r) * j->qkv_pitch + head * dim, dim * sizeof *b.q);
         b.largest[r] = -INFINITY;
@@ -165,7 +158,7 @@ void bf16_global_attention(const exec *ex, const global_args *a)
     j.keys = arena_take(ex->arena, a->heads * j.key_elements, sizeof *j.keys);
     j.values = arena_take(ex->arena, a->heads * j.value_elements, sizeof *j.values);
     global_buffers unused;
-    j.scratch_bytes = lay_out(&j, NULL, &unused);
+    j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, threads, j.scratch_bytes);
     if (!exec_dry(ex)) {
         pool_run(ex->pool, pack_item, &j, a->heads * tiles);

@@ -32,31 +32,25 @@ typedef struct window_buffers {
     uint32_t *rows; /* [capacity] of y that the item writes */
 } window_buffers;
 
-/* Lays the buffers out from `at` (NULL to measure) and returns the bytes. */
-static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
+/* Cuts the buffers from the arena (a dry one to measure) and returns the bytes. */
+static size_t lay_out(const window_job *j, arena cut, window_buffers *b)
 {
     const window_args *a = j->a;
-    size_t used = 0, tokens = a->window * a->window, keys = tokens + 1;
-#define PIECE(field, count)                                                                                            \
-    do {                                                                                                               \
-        b->field = at ? (void *)(at + used) : NULL;                                                                    \
-        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
-    } while (0)
-    PIECE(normed, j->capacity * j->rows_pitch);
-    PIECE(qkv, j->capacity * j->qkv_pitch);
-    PIECE(attended, j->capacity * j->attended_pitch);
-    PIECE(shortcut, a->shortcut ? j->capacity * a->dim_out : 0);
-    PIECE(q, tokens * j->q_pitch);
-    PIECE(keys, gemm_bf16_packed(keys, j->head_dim));
-    PIECE(values, gemm_bf16_packed(j->head_dim, keys));
-    PIECE(scores, tokens * j->scores_pitch);
-    PIECE(weights, tokens * j->weights_pitch);
-    PIECE(largest, tokens);
-    PIECE(sum, tokens);
-    PIECE(rescale, tokens);
-    PIECE(rows, j->capacity);
-#undef PIECE
-    return used;
+    size_t tokens = a->window * a->window, keys = tokens + 1;
+    b->normed = arena_take(&cut, j->capacity * j->rows_pitch, sizeof *b->normed);
+    b->qkv = arena_take(&cut, j->capacity * j->qkv_pitch, sizeof *b->qkv);
+    b->attended = arena_take(&cut, j->capacity * j->attended_pitch, sizeof *b->attended);
+    b->shortcut = arena_take(&cut, a->shortcut ? j->capacity * a->dim_out : 0, sizeof *b->shortcut);
+    b->q = arena_take(&cut, tokens * j->q_pitch, sizeof *b->q);
+    b->keys = arena_take(&cut, gemm_bf16_packed(keys, j->head_dim), sizeof *b->keys);
+    b->values = arena_take(&cut, gemm_bf16_packed(j->head_dim, keys), sizeof *b->values);
+    b->scores = arena_take(&cut, tokens * j->scores_pitch, sizeof *b->scores);
+    b->weights = arena_take(&cut, tokens * j->weights_pitch, sizeof *b->weights);
+    b->largest = arena_take(&cut, tokens, sizeof *b->largest);
+    b->sum = arena_take(&cut, tokens, sizeof *b->sum);
+    b->rescale = arena_take(&cut, tokens, sizeof *b->rescale);
+    b->rows = arena_take(&cut, j->capacity, sizeof *b->rows);
+    return cut.peak;
 }
 
 /* q [tokens or tokens / 4][q_pitch] of one head, pooled where the block pools. Map and window sides are even there, so
@@ -126,7 +120,7 @@ static void window_item(void *context, size_t item, int worker)
     const window_args *a = j->a;
     const kernels *k = j->ex->k;
     window_buffers b;
-    lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    lay_out(j, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
     size_t from = item * j->group, to = from + j->group < j->windows ? from + j->group : j->windows, used = 0;
     for (size_t w = from; w < to; w++) {
         window_place p = place_window(a, w, used);
@@ -179,7 +173,7 @@ void bf16_window_attention(const exec *ex, const window_args *a)
     j.scores_pitch = ((tokens + 1 + 15) / 16 | 1) * 16;
     j.weights_pitch = ops_pitch_bf16(tokens + 1);
     window_buffers unused;
-    j.scratch_bytes = lay_out(&j, NULL, &unused);
+    j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
     if (!exec_dry(ex))
         pool_run(ex->pool, window_item, &j, (j.windows + j.group - 1) / j.group);

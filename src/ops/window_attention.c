@@ -29,31 +29,25 @@ typedef struct window_buffers {
     uint32_t *rows; /* [capacity] of y that the item writes */
 } window_buffers;
 
-/* Lays the buffers out from `at` (NULL to measure) and returns the bytes. */
-static size_t lay_out(const window_job *j, uint8_t *at, window_buffers *b)
+/* Cuts the buffers from the arena (a dry one to measure) and returns the bytes. */
+static size_t lay_out(const window_job *j, arena cut, window_buffers *b)
 {
     const window_args *a = j->a;
-    size_t used = 0, keys = a->window * a->window + 1, dim = a->dim_out / a->heads;
-#define PIECE(field, count)                                                                                            \
-    do {                                                                                                               \
-        b->field = at ? (void *)(at + used) : NULL;                                                                    \
-        used += ((count) * sizeof *b->field + 63) / 64 * 64;                                                           \
-    } while (0)
-    PIECE(normed, j->capacity * a->dim_in);
-    PIECE(qkv, j->capacity * 3 * a->dim_out);
-    PIECE(attended, j->capacity * a->dim_out);
-    PIECE(shortcut, a->shortcut ? j->capacity * a->dim_out : 0);
-    PIECE(q, keys * dim);
-    PIECE(out, keys * dim);
-    PIECE(keys, ops_packed_floats(j->ex->k, keys, dim));
-    PIECE(values, ops_packed_floats(j->ex->k, dim, keys));
-    PIECE(scores, keys * keys);
-    PIECE(largest, keys);
-    PIECE(sum, keys);
-    PIECE(rescale, keys);
-    PIECE(rows, j->capacity);
-#undef PIECE
-    return used;
+    size_t keys = a->window * a->window + 1, dim = a->dim_out / a->heads;
+    b->normed = arena_take(&cut, j->capacity * a->dim_in, sizeof *b->normed);
+    b->qkv = arena_take(&cut, j->capacity * 3 * a->dim_out, sizeof *b->qkv);
+    b->attended = arena_take(&cut, j->capacity * a->dim_out, sizeof *b->attended);
+    b->shortcut = arena_take(&cut, a->shortcut ? j->capacity * a->dim_out : 0, sizeof *b->shortcut);
+    b->q = arena_take(&cut, keys * dim, sizeof *b->q);
+    b->out = arena_take(&cut, keys * dim, sizeof *b->out);
+    b->keys = arena_take(&cut, ops_packed_floats(j->ex->k, keys, dim), sizeof *b->keys);
+    b->values = arena_take(&cut, ops_packed_floats(j->ex->k, dim, keys), sizeof *b->values);
+    b->scores = arena_take(&cut, keys * keys, sizeof *b->scores);
+    b->largest = arena_take(&cut, keys, sizeof *b->largest);
+    b->sum = arena_take(&cut, keys, sizeof *b->sum);
+    b->rescale = arena_take(&cut, keys, sizeof *b->rescale);
+    b->rows = arena_take(&cut, j->capacity, sizeof *b->rows);
+    return cut.peak;
 }
 
 /* q [tokens or tokens / 4, dim] of one head, scaled, pooled where the block pools. Map and window sides are even there,
@@ -123,7 +117,7 @@ static void window_item(void *context, size_t item, int worker)
     const window_args *a = j->a;
     const kernels *k = j->ex->k;
     window_buffers b;
-    lay_out(j, j->scratch + (size_t)worker * j->scratch_bytes, &b);
+    lay_out(j, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
     size_t from = item * j->group, to = from + j->group < j->windows ? from + j->group : j->windows, used = 0;
     for (size_t w = from; w < to; w++) {
         window_place p = place_window(a, w, used);
@@ -167,7 +161,7 @@ void op_window_attention(const exec *ex, const window_args *args)
     j.capacity = j.group * (tokens + 1);
     j.scale = 1.0f / sqrtf((float)(args->dim_out / args->heads));
     window_buffers unused;
-    j.scratch_bytes = lay_out(&j, NULL, &unused);
+    j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);
     if (!exec_dry(ex))
         pool_run(ex->pool, window_item, &j, (j.windows + j.group - 1) / j.group);

@@ -1,46 +1,11 @@
 /* What the library allocates: nothing in steady state, everything given back, every failure an error. */
 #include "support/cmocka_all.h"
+#include "support/counting.h"
 #include "support/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Counts what goes out and comes back; fails the `fail_at`-th allocation (from 1; 0: none). Not thread-safe, as one
- * thread allocates at a time here. */
-typedef struct counter {
-    size_t calls, live_blocks, live_bytes, peak_bytes, fail_at;
-} counter;
-
-static void *count_allocate(void *user, size_t size, size_t alignment)
-{
-    counter *c = user;
-    if (++c->calls == c->fail_at)
-        return NULL;
-    void *p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    assert_non_null(p);
-    c->live_blocks++;
-    c->live_bytes += size;
-    if (c->live_bytes > c->peak_bytes)
-        c->peak_bytes = c->live_bytes;
-    memset(p, 0xA5, size); /* so that nothing relies on zeros */
-    return p;
-}
-
-static void count_release(void *user, void *pointer, size_t size)
-{
-    counter *c = user;
-    assert_true(c->live_blocks > 0 && c->live_bytes >= size);
-    c->live_blocks--;
-    c->live_bytes -= size;
-    free(pointer);
-}
-
-static sam2_allocator counting(counter *c)
-{
-    *c = (counter){0};
-    return (sam2_allocator){count_allocate, count_release, c};
-}
 
 static const sam2_point click = {60, 40, 1};
 

@@ -3,6 +3,7 @@
 #include "kernels/kernels.h"
 #include "model/precision.h"
 #include "support/cmocka_all.h"
+#include "support/counting.h"
 #include "support/fixture.h"
 #include "weights/values.h"
 
@@ -211,40 +212,13 @@ static void removed(void **state)
     free(expected.logits);
 }
 
-typedef struct counter {
-    size_t calls, live_blocks, live_bytes, peak_bytes, fail_at;
-} counter;
-
-static void *count_allocate(void *user, size_t size, size_t alignment)
-{
-    counter *c = user;
-    if (++c->calls == c->fail_at)
-        return NULL;
-    void *p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    assert_non_null(p);
-    c->live_blocks++;
-    c->live_bytes += size;
-    c->peak_bytes = c->live_bytes > c->peak_bytes ? c->live_bytes : c->peak_bytes;
-    memset(p, 0xA5, size);
-    return p;
-}
-
-static void count_release(void *user, void *pointer, size_t size)
-{
-    counter *c = user;
-    assert_true(c->live_blocks > 0 && c->live_bytes >= size);
-    c->live_blocks--;
-    c->live_bytes -= size;
-    free(pointer);
-}
-
 /* The file's weights are used where they are: what is allocated is small, and few blocks. */
 static void nothing_is_copied(void **state)
 {
     (void)state;
     for (int bf16 = 0; bf16 < 2; bf16++) {
-        counter c = {0};
-        const sam2_allocator a = {count_allocate, count_release, &c};
+        counter c;
+        const sam2_allocator a = counting(&c);
         sam2_error error;
         sam2_model *model;
         sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
@@ -289,8 +263,9 @@ static void every_allocation_fails(void **state)
     const char *const files[] = {f32_file, wide};
     for (int i = 0; i < 2; i++)
         for (size_t n = 1;; n++) {
-            counter c = {.fail_at = n};
-            const sam2_allocator a = {count_allocate, count_release, &c};
+            counter c;
+            const sam2_allocator a = counting(&c);
+            c.fail_at = n;
             sam2_error error;
             sam2_model *model;
             sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;

@@ -116,6 +116,12 @@ static void same_bits(sam2_precision precision)
                 options.threads = threads[t];
                 options.precision = precision;
                 sam2_model *model = fixture_model(fixture, &options);
+                sam2_model_info info = SAM2_MODEL_INFO_INIT;
+                need_ok(sam2_model_get_info(model, &info, NULL), NULL);
+                if (info.precision != precision) { /* float32 in its place, which has a test of its own */
+                    sam2_model_close(model);
+                    break;
+                }
                 outcome out = run(model, fixture, false), single = run(model, fixture, true);
                 same(&out, &single);
                 if (t)

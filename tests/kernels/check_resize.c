@@ -126,24 +126,7 @@ void check_bilinear_row_f32(const check *t, bilinear_row_f32_fn *fn)
     }
 }
 
-/* ---- thresholds ---- */
-
-void check_threshold_f32(const check *t, threshold_f32_fn *fn)
-{
-    (void)t;
-    for (size_t i = 0; i < 400 && !given_up(); i++) {
-        const size_t n = i < 140 ? i : random_below(WIDTH);
-        describe("n %zu", n);
-        const float *x = vector(n, VALUES_SPECIAL);
-        const uint8_t inside = (uint8_t)random_from(1, 255);
-        uint8_t *out = operand(n, 1), want[WIDTH];
-        for (size_t j = 0; j < n; j++)
-            want[j] = x[j] > 0.0f ? inside : 0;
-        fn(n, x, inside, out);
-        same_bytes("out", out, want, n, 1);
-        operands_end();
-    }
-}
+/* ---- the threshold while enlarging ---- */
 
 void check_blend_threshold_f32(const check *t, blend_threshold_f32_fn *fn)
 {
@@ -175,7 +158,6 @@ typedef struct job {
     weigh_rows_f32_fn *weigh;
     resample_row_u8_fn *resample;
     bilinear_row_f32_fn *bilinear;
-    threshold_f32_fn *threshold;
     blend_threshold_f32_fn *blend;
     float x[2][3 * WIDE], t[WIDE], weight[SAMPLES * BENCH_TAPS], out[3 * WIDE];
     uint32_t left[WIDE], right[WIDE], first[SAMPLES], count[SAMPLES];
@@ -193,8 +175,6 @@ static void run(void *arg)
         j->resample(SAMPLES, BENCH_TAPS, j->first, j->count, j->weight, j->pixels, j->channels, j->out);
     else if (j->bilinear)
         j->bilinear(WIDE, j->x[0], j->x[1], j->left, j->right, j->t, 0.25f, j->out);
-    else if (j->threshold)
-        j->threshold(WIDE, j->x[0], 255, j->mask);
     else
         j->blend(WIDE, j->x[0], j->x[1], 0.25f, 255, j->mask);
 }
@@ -245,14 +225,6 @@ void bench_bilinear_row_f32(const check *t, bilinear_row_f32_fn *fn)
     job *j = make_job();
     j->bilinear = fn;
     bench(t, "256 to 1800", (double)WIDE, "Gpixel/s", run, j);
-    free(j);
-}
-
-void bench_threshold_f32(const check *t, threshold_f32_fn *fn)
-{
-    job *j = make_job();
-    j->threshold = fn;
-    bench(t, "1800", (double)WIDE, "Gpixel/s", run, j);
     free(j);
 }
 

@@ -36,12 +36,6 @@ void k_bilinear_row_f32_ref(size_t n, const float *top, const float *bottom, con
     }
 }
 
-void k_threshold_f32_ref(size_t n, const float *x, uint8_t inside, uint8_t *out)
-{
-    for (size_t j = 0; j < n; j++)
-        out[j] = x[j] > 0.0f ? inside : 0;
-}
-
 void k_blend_threshold_f32_ref(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
 {
     for (size_t j = 0; j < n; j++)

@@ -6,8 +6,7 @@
 
 #define MR 32
 #define NR 32
-#define KR 32 /* of A's columns in a tile */
-#define GROUP_BYTES (512 * 1024)
+#define KR 32          /* of A's columns in a tile */
 #define BLOCK_ROWS 256 /* stay in the second-level cache while panel after panel goes over them */
 
 /* What _tile_loadconfig reads. */
@@ -89,24 +88,21 @@ static void rows(const gemm_bf16_args *g, size_t i0, size_t m, finish_fn *finish
         size_t i, height, j;
     } last = {0};
     size_t turn = 0;
-    const size_t panel_bytes = (g->k / KR + 1) * KR * NR * sizeof *g->b;
-    const size_t group = GROUP_BYTES > panel_bytes ? GROUP_BYTES / panel_bytes * NR : NR;
-    for (size_t j0 = 0; j0 < g->n; j0 += group)
-        for (size_t i = 0; i < m; i += MR) {
+    for (size_t j = 0; j < g->n; j += NR) {
+        const uint16_t *b = g->b + j / NR * g->b_stride;
+        for (size_t i = 0; i < m; i += MR, turn ^= 1) {
             const size_t height = m - i < MR ? m - i : MR;
             const uint16_t *a = g->a + (i0 + i) * g->lda, *tail = left ? tails + i * KR : NULL;
-            for (size_t j = j0; j < g->n && j < j0 + group; j += NR, turn ^= 1) {
-                const uint16_t *b = g->b + j / NR * g->b_stride;
-                if (height > 16)
-                    multiply(true, steps, a, g->lda, b, tail);
-                else
-                    multiply(false, steps, a, g->lda, b, tail);
-                if (last.height)
-                    finish_tile(g, last.i, last.height, last.j, sum[turn ^ 1]);
-                store(height > 16, sum[turn]);
-                last.i = i0 + i, last.height = height, last.j = j;
-            }
+            if (height > 16)
+                multiply(true, steps, a, g->lda, b, tail);
+            else
+                multiply(false, steps, a, g->lda, b, tail);
+            if (last.height)
+                finish_tile(g, last.i, last.height, last.j, sum[turn ^ 1]);
+            store(height > 16, sum[turn]);
+            last.i = i0 + i, last.height = height, last.j = j;
         }
+    }
     if (last.height)
         finish_tile(g, last.i, last.height, last.j, sum[turn ^ 1]);
 }

@@ -16,14 +16,6 @@ void k_bf16_to_f32_avx2(size_t n, const uint16_t *x, float *y)
     k_bf16_to_f32_ref(n - j, x + j, y + j);
 }
 
-void k_f16_to_f32_avx2(size_t n, const uint16_t *x, float *y)
-{
-    size_t j = 0;
-    for (; j + 8 <= n; j += 8)
-        _mm256_storeu_ps(y + j, _mm256_cvtph_ps(load(x + j)));
-    k_f16_to_f32_ref(n - j, x + j, y + j);
-}
-
 void k_f32_to_bf16_avx2(size_t n, const float *x, uint16_t *y)
 {
     size_t j = 0;

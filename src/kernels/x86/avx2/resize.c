@@ -110,25 +110,6 @@ void k_bilinear_row_f32_avx2(size_t n, const float *top, const float *bottom, co
     }
 }
 
-void k_threshold_f32_avx2(size_t n, const float *x, uint8_t inside, uint8_t *out)
-{
-    const __m256 zero = _mm256_setzero_ps();
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7), value = _mm256_set1_epi8((char)inside);
-    size_t j = 0;
-    for (; j + 32 <= n; j += 32) {
-        __m256i a = _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + j), zero, _CMP_GT_OQ));
-        __m256i b = _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + j + 8), zero, _CMP_GT_OQ));
-        __m256i c = _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + j + 16), zero, _CMP_GT_OQ));
-        __m256i d = _mm256_castps_si256(_mm256_cmp_ps(_mm256_loadu_ps(x + j + 24), zero, _CMP_GT_OQ));
-        /* Packing works within halves; four bytes of one comparison stay together, `order` puts them in line. */
-        __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-        bytes = _mm256_permutevar8x32_epi32(bytes, order);
-        _mm256_storeu_si256((__m256i *)(out + j), _mm256_and_si256(bytes, value));
-    }
-    for (; j < n; j++)
-        out[j] = x[j] > 0.0f ? inside : 0;
-}
-
 void k_blend_threshold_f32_avx2(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
 {
     const __m256 zero = _mm256_setzero_ps(), vv = _mm256_set1_ps(v);

@@ -15,14 +15,6 @@ void k_bf16_to_f32_avx512(size_t n, const uint16_t *x, float *y)
     }
 }
 
-void k_f16_to_f32_avx512(size_t n, const uint16_t *x, float *y)
-{
-    for (size_t j = 0; j < n; j += 16) {
-        const __mmask16 mask = lanes(n - j);
-        _mm512_mask_storeu_ps(y + j, mask, _mm512_cvtph_ps(load(mask, x + j)));
-    }
-}
-
 void k_f32_to_bf16_avx512(size_t n, const float *x, uint16_t *y)
 {
     for (size_t j = 0; j < n; j += 16) {

@@ -56,16 +56,6 @@ void k_bilinear_row_f32_avx512(size_t n, const float *top, const float *bottom, 
     }
 }
 
-void k_threshold_f32_avx512(size_t n, const float *x, uint8_t inside, uint8_t *out)
-{
-    const __m128i value = _mm_set1_epi8((char)inside);
-    for (size_t j = 0; j < n; j += 16) {
-        const __mmask16 mask = lanes(n - j);
-        __mmask16 in = _mm512_cmp_ps_mask(_mm512_maskz_loadu_ps(mask, x + j), _mm512_setzero_ps(), _CMP_GT_OQ);
-        _mm_mask_storeu_epi8(out + j, mask, _mm_maskz_mov_epi8(in, value));
-    }
-}
-
 void k_blend_threshold_f32_avx512(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
 {
     const __m512 vv = _mm512_set1_ps(v);
