@@ -205,6 +205,15 @@ typedef void blend_threshold_f32_fn(size_t n, const float *x, const float *y, fl
 typedef void max4_f32_fn(size_t n, const float *const x[4], float *y);
 typedef void max4_bf16_fn(size_t n, const uint16_t *const x[4], uint16_t *y);
 
+/* Rotates pairs of neighbouring channels, n even: y[i] = x[i] cosine[i] + x[i ^ 1] sine[i], where sine has the sign
+ * that its channel wants (minus for even i). y may be x. */
+typedef void rotate_f32_fn(size_t n, const float *x, const float *cosine, const float *sine, float *y);
+
+/* A depthwise convolution of one pixel: y[c] = bias[c] + the sum over t of weight[t][c] * x[t][c], in the order of
+ * t from the bias on (with fused multiply-add where the instruction set has it). taps may be 0. */
+typedef void depthwise_f32_fn(size_t n, size_t taps, const float *const *x, const float *const *weight,
+                              const float *bias, float *y);
+
 /* float32 to and from bfloat16 as uint16_t. To bfloat16: round to nearest, ties to even; NaN stays NaN, made quiet. */
 typedef void bf16_to_f32_fn(size_t n, const uint16_t *x, float *y);
 typedef void f32_to_bf16_fn(size_t n, const float *x, uint16_t *y);

@@ -80,6 +80,11 @@ TIMED(blend_threshold_f32, PROFILE_RESIZE, 0,
       (size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out), (n, x, y, v, inside, out))
 TIMED(max4_f32, PROFILE_ATTENTION, 0, (size_t n, const float *const x[4], float *y), (n, x, y))
 TIMED(max4_bf16, PROFILE_ATTENTION, 0, (size_t n, const uint16_t *const x[4], uint16_t *y), (n, x, y))
+TIMED(rotate_f32, PROFILE_PACK, 0, (size_t n, const float *x, const float *cosine, const float *sine, float *y),
+      (n, x, cosine, sine, y))
+TIMED(depthwise_f32, PROFILE_LINEAR, 2 * (uint64_t)n * taps,
+      (size_t n, size_t taps, const float *const *x, const float *const *weight, const float *bias, float *y),
+      (n, taps, x, weight, bias, y))
 TIMED(bf16_to_f32, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, float *y), (n, x, y))
 TIMED(f32_to_bf16, PROFILE_CONVERT, 0, (size_t n, const float *x, uint16_t *y), (n, x, y))
 
