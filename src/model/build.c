@@ -5,27 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 
-static linear load_linear(builder *b, const char *prefix, size_t n, size_t k)
+linear builder_linear(builder *b, const char *prefix, size_t n, size_t k)
 {
     linear l = builder_matrix(b, prefix, NULL, n, k, NULL);
     l.bias = builder_plain(b, prefix, "bias");
     return l;
 }
 
-static norm load_norm(builder *b, const char *prefix, float eps)
+norm builder_norm(builder *b, const char *prefix, float eps)
 {
     return (norm){builder_plain(b, prefix, "weight"), builder_plain(b, prefix, "bias"), eps};
 }
 
-static attention_weights load_attention(builder *b, const char *prefix, size_t dim, size_t inner)
+attention_weights builder_attention(builder *b, const char *prefix, size_t dim, size_t kv_dim, size_t inner)
 {
     char name[128];
 #define UNDER(...) (snprintf(name, sizeof name, __VA_ARGS__), name)
     attention_weights a = {0};
-    a.q = load_linear(b, UNDER("%s.q_proj", prefix), inner, dim);
-    a.k = load_linear(b, UNDER("%s.k_proj", prefix), inner, dim);
-    a.v = load_linear(b, UNDER("%s.v_proj", prefix), inner, dim);
-    a.out = load_linear(b, UNDER("%s.out_proj", prefix), dim, inner);
+    a.q = builder_linear(b, UNDER("%s.q_proj", prefix), inner, dim);
+    a.k = builder_linear(b, UNDER("%s.k_proj", prefix), inner, kv_dim);
+    a.v = builder_linear(b, UNDER("%s.v_proj", prefix), inner, kv_dim);
+    a.out = builder_linear(b, UNDER("%s.out_proj", prefix), dim, inner);
     return a;
 }
 
@@ -43,13 +43,13 @@ static const float *load_by_rows(builder *b, const char *prefix, size_t n, size_
     return builder_matrix(b, prefix, constant, k, n, transposed_at).packed;
 }
 
-static mlp3 load_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out)
+mlp3 builder_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out)
 {
     char name[128];
     mlp3 m;
-    m.layer[0] = load_linear(b, UNDER("%s.layers.0", prefix), hidden, in);
-    m.layer[1] = load_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden);
-    m.layer[2] = load_linear(b, UNDER("%s.layers.2", prefix), out, hidden);
+    m.layer[0] = builder_linear(b, UNDER("%s.layers.0", prefix), hidden, in);
+    m.layer[1] = builder_linear(b, UNDER("%s.layers.1", prefix), hidden, hidden);
+    m.layer[2] = builder_linear(b, UNDER("%s.layers.2", prefix), out, hidden);
     return m;
 }
 
@@ -88,7 +88,7 @@ static void load_up(builder *b, const char *prefix, size_t channels, size_t in, 
 }
 
 /* A map [1, channels, side, side] as [side, side, channels]. */
-static const float *channels_last(builder *b, const char *name, size_t side, size_t channels)
+const float *builder_channels_last(builder *b, const char *name, size_t side, size_t channels)
 {
     float *out = arena_floats(&b->arena, side * side * channels);
     float plane[CONFIG_MAX_SIDE * CONFIG_MAX_SIDE];
@@ -107,14 +107,14 @@ static void load_block(builder *b, int index)
     char prefix[64], name[128];
     snprintf(prefix, sizeof prefix, "image_encoder.trunk.blocks.%d", index);
     hiera_block block = {0};
-    block.norm1 = load_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
-    block.qkv = load_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
-    block.proj = load_linear(b, UNDER("%s.attn.proj", prefix), out, out);
-    block.norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
-    block.fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
-    block.fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
+    block.norm1 = builder_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
+    block.qkv = builder_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
+    block.proj = builder_linear(b, UNDER("%s.attn.proj", prefix), out, out);
+    block.norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
+    block.fc1 = builder_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
+    block.fc2 = builder_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
     if (in != out)
-        block.shortcut = load_linear(b, UNDER("%s.proj", prefix), out, in);
+        block.shortcut = builder_linear(b, UNDER("%s.proj", prefix), out, in);
     if (!builder_dry(b))
         b->m->blocks[index] = block;
 }
@@ -128,17 +128,17 @@ static void load_image_encoder(builder *b)
     m->patch = builder_matrix(b, "image_encoder.trunk.patch_embed.proj", "image_encoder.trunk.patch_embed.proj.pixels",
                               (size_t)c->embed_dim, 7 * 7 * 3, patch_at);
     m->patch.bias = builder_plain(b, "image_encoder.trunk.patch_embed.proj", "bias");
-    m->pos_background = channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
+    m->pos_background = builder_channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
     m->pos_window =
-        channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0], (size_t)c->embed_dim);
+        builder_channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0], (size_t)c->embed_dim);
     m->blocks = arena_take(&b->arena, (size_t)c->block_count, sizeof *m->blocks);
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
         m->lateral[level] =
-            load_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
-    m->conv_s0 = load_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
-    m->conv_s1 = load_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
+            builder_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
+    m->conv_s0 = builder_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
+    m->conv_s1 = builder_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
     m->no_mem_embed = builder_plain(b, "no_mem_embed", NULL);
 }
 
@@ -153,11 +153,11 @@ static void load_prompt_encoder(builder *b)
     m->no_mask = builder_plain(b, "sam_prompt_encoder.no_mask_embed", "weight");
     m->down0 = builder_plain(b, "sam_prompt_encoder.mask_downscaling.0", "weight");
     m->down0_bias = builder_plain(b, "sam_prompt_encoder.mask_downscaling.0", "bias");
-    m->down0_norm = load_norm(b, "sam_prompt_encoder.mask_downscaling.1", 1e-6f);
+    m->down0_norm = builder_norm(b, "sam_prompt_encoder.mask_downscaling.1", 1e-6f);
     m->down1 = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "weight");
     m->down1_bias = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "bias");
-    m->down1_norm = load_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
-    m->down2 = load_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
+    m->down1_norm = builder_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
+    m->down2 = builder_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
     const size_t side = model_side(m, 16);
     m->dense_pe = builder_constant(b, "sam_prompt_encoder.dense_positions", side * side, (size_t)m->config.d_model,
                                    encode_dense_position);
@@ -178,37 +178,37 @@ static void load_mask_decoder(builder *b)
     for (int i = 0; i < MODEL_DECODER_DEPTH; i++) {
         two_way_layer *l = &m->layers[i];
         snprintf(prefix, sizeof prefix, "sam_mask_decoder.transformer.layers.%d", i);
-        l->self = load_attention(b, UNDER("%s.self_attn", prefix), dim, dim);
-        l->token_to_image = load_attention(b, UNDER("%s.cross_attn_token_to_image", prefix), dim, dim / 2);
-        l->image_to_token = load_attention(b, UNDER("%s.cross_attn_image_to_token", prefix), dim, dim / 2);
+        l->self = builder_attention(b, UNDER("%s.self_attn", prefix), dim, dim, dim);
+        l->token_to_image = builder_attention(b, UNDER("%s.cross_attn_token_to_image", prefix), dim, dim, dim / 2);
+        l->image_to_token = builder_attention(b, UNDER("%s.cross_attn_image_to_token", prefix), dim, dim, dim / 2);
         if (i > 0) { /* the first layer's are image_products */
             l->token_to_image.image_side =
                 load_by_rows(b, UNDER("%s.cross_attn_token_to_image.k_proj", prefix), dim / 2, dim);
             l->image_to_token.image_side =
                 load_by_rows(b, UNDER("%s.cross_attn_image_to_token.q_proj", prefix), dim / 2, dim);
         }
-        l->norm1 = load_norm(b, UNDER("%s.norm1", prefix), 1e-5f);
-        l->norm2 = load_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
-        l->norm3 = load_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
-        l->norm4 = load_norm(b, UNDER("%s.norm4", prefix), 1e-5f);
-        l->fc1 = load_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim);
-        l->fc2 = load_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp);
+        l->norm1 = builder_norm(b, UNDER("%s.norm1", prefix), 1e-5f);
+        l->norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
+        l->norm3 = builder_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
+        l->norm4 = builder_norm(b, UNDER("%s.norm4", prefix), 1e-5f);
+        l->fc1 = builder_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim);
+        l->fc2 = builder_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp);
     }
-    m->final = load_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim / 2);
+    m->final = builder_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim, dim / 2);
     m->final.image_side =
         load_by_rows(b, "sam_mask_decoder.transformer.final_attn_token_to_image.k_proj", dim / 2, dim);
-    m->final_norm = load_norm(b, "sam_mask_decoder.transformer.norm_final_attn", 1e-5f);
+    m->final_norm = builder_norm(b, "sam_mask_decoder.transformer.norm_final_attn", 1e-5f);
     float *bias = arena_floats(&b->arena, dim);
     for (size_t c = 0; c < dim && !builder_dry(b); c++)
         bias[c] = m->layers[0].image_to_token.out.bias[c] + m->no_mem_embed[c] + m->no_mask[c];
     m->first_update_bias = bias;
     load_up(b, "sam_mask_decoder.output_upscaling.0", dim / 4, dim, m->up0);
-    m->up0_norm = load_norm(b, "sam_mask_decoder.output_upscaling.1", 1e-6f);
+    m->up0_norm = builder_norm(b, "sam_mask_decoder.output_upscaling.1", 1e-6f);
     load_up(b, "sam_mask_decoder.output_upscaling.3", dim / 8, dim / 4, m->up1);
     for (int i = 0; i < 4; i++)
-        m->hyper[i] = load_mlp3(b, UNDER("sam_mask_decoder.output_hypernetworks_mlps.%d", i), dim, dim, dim / 8);
-    m->iou = load_mlp3(b, "sam_mask_decoder.iou_prediction_head", dim, (size_t)m->config.iou_hidden, 4);
-    m->object = load_mlp3(b, "sam_mask_decoder.pred_obj_score_head", dim, dim, 1);
+        m->hyper[i] = builder_mlp3(b, UNDER("sam_mask_decoder.output_hypernetworks_mlps.%d", i), dim, dim, dim / 8);
+    m->iou = builder_mlp3(b, "sam_mask_decoder.iou_prediction_head", dim, (size_t)m->config.iou_hidden, 4);
+    m->object = builder_mlp3(b, "sam_mask_decoder.pred_obj_score_head", dim, dim, 1);
 #undef UNDER
 }
 
@@ -217,6 +217,7 @@ static void load_all(builder *b)
     load_image_encoder(b);
     load_prompt_encoder(b);
     load_mask_decoder(b);
+    builder_memory(b);
 }
 
 /* Bound to what changes results: the weights, the configuration (by its JSON), the input size, the precision. */

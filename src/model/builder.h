@@ -60,6 +60,17 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
 typedef void row_filler(const model *m, size_t row, float *out);
 const float *builder_constant(builder *b, const char *name, size_t rows, size_t columns, row_filler *fill);
 
+/* Parts by the names of their tensors: prefix.weight and prefix.bias; prefix.q_proj, .k_proj, .v_proj, .out_proj;
+ * prefix.layers.0 to 2; a map [channels, side, side] as [side, side, channels]. */
+linear builder_linear(builder *b, const char *prefix, size_t n, size_t k);
+norm builder_norm(builder *b, const char *prefix, float eps);
+attention_weights builder_attention(builder *b, const char *prefix, size_t dim, size_t kv_dim, size_t inner);
+mlp3 builder_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out);
+const float *builder_channels_last(builder *b, const char *name, size_t side, size_t channels);
+
+/* memory_attention, memory_encoder and what else only video needs, where the checkpoint has it. */
+void builder_memory(builder *b);
+
 /* Packs what has become a job, and takes the samples of all tensors when they are wanted. */
 void builder_pack(builder *b);
 

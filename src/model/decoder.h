@@ -39,9 +39,12 @@ static inline bool decoder_narrow(const model *m)
     return m->precision == SAM2_PRECISION_BF16;
 }
 
+/* image [pixels, d_model] = the embedding, what is added to it, and the dense prompt or no_mask. */
+void decoder_image(const model *m, const exec *ex, const pyramid *features, const float *dense, float *image);
+
 /* The transformer: from tokens to tokens and each object's image. `plain` projects the image and takes one object;
  * `folded` takes several, and their images' products (image_products) must be there. */
-void transform_plain(const model *m, const exec *ex, const token_rows *t, const float *embedding, const float *dense,
+void transform_plain(const model *m, const exec *ex, const token_rows *t, const pyramid *features, const float *dense,
                      void *image);
 void transform_folded(const model *m, const exec *ex, const token_rows *t, const image_products *products,
                       void *const *image);

@@ -21,15 +21,12 @@ static void make_product(const model *m, const exec *ex, const linear *l, size_t
     arena_reset(ex->arena, mark);
 }
 
-void image_products_make(const model *m, const exec *ex, const float *embedding, const float *dense, float *image,
+void image_products_make(const model *m, const exec *ex, const pyramid *features, const float *dense, float *image,
                          const image_products *out)
 {
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16);
     const two_way_layer *l = &m->layers[0];
-    /* The image predictor's embedding has no_mem_embed, for there is no memory; then the dense prompt. */
-    op_add(ex, pixels, dim, embedding, m->no_mem_embed, dense, image);
-    if (!dense)
-        op_add(ex, pixels, dim, image, m->no_mask, NULL, image);
+    decoder_image(m, ex, features, dense, image);
     make_product(m, ex, &l->token_to_image.v, pixels, image, out->v);
     size_t mark = arena_mark(ex->arena);
     float *positioned = arena_floats(ex->arena, pixels * dim);

@@ -68,7 +68,7 @@ static void two_way(const model *m, const exec *ex, const two_way_layer *l, bool
     op_layernorm(ex, &l->norm4, s->pixels, dim, s->image, ACT_NONE, s->image);
 }
 
-void transform_plain(const model *m, const exec *ex, const token_rows *t, const float *embedding, const float *dense,
+void transform_plain(const model *m, const exec *ex, const token_rows *t, const pyramid *features, const float *dense,
                      void *image)
 {
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16),
@@ -76,10 +76,7 @@ void transform_plain(const model *m, const exec *ex, const token_rows *t, const 
     streams s = {.count = t->rows, .pixels = pixels, .tokens = t->tokens, .q = t->q, .q_pe = t->q_pe};
     s.image = decoder_narrow(m) ? arena_floats(ex->arena, pixels * dim) : image;
     s.image_pe = arena_floats(ex->arena, pixels * dim);
-    /* The image predictor's embedding has no_mem_embed, for there is no memory; then the dense prompt. */
-    op_add(ex, pixels, dim, embedding, m->no_mem_embed, dense, s.image);
-    if (!dense)
-        op_add(ex, pixels, dim, s.image, m->no_mask, NULL, s.image);
+    decoder_image(m, ex, features, dense, s.image);
     for (int l = 0; l < MODEL_DECODER_DEPTH; l++)
         two_way(m, ex, &m->layers[l], l == 0, &s);
     add_token_positions(m, ex, &s);

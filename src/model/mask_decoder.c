@@ -98,6 +98,17 @@ void decode_heads(const model *m, const exec *ex, const token_rows *t, float *hy
 
 /* ---- from prompts to tokens at the end ---- */
 
+void decoder_image(const model *m, const exec *ex, const pyramid *features, const float *dense, float *image)
+{
+    const size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16);
+    if (features->extra)
+        op_add(ex, pixels, dim, features->embedding, features->extra, dense, image);
+    else
+        op_add(ex, pixels, dim, features->embedding, dense ? NULL : m->no_mask, dense, image);
+    if (features->extra && !dense)
+        op_add(ex, pixels, dim, image, m->no_mask, NULL, image);
+}
+
 void decode_prompts(const model *m, const exec *ex, const pyramid *features, const image_products *products,
                     decode_object *objects, size_t count)
 {
@@ -127,7 +138,7 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     if (!exec_dry(ex))
         memcpy(t.q, t.tokens, t.rows * dim * sizeof *t.q);
     if (t.rows > FOLD_TOKENS && count == 1)
-        transform_plain(m, ex, &t, features->embedding, objects->dense, image[0]);
+        transform_plain(m, ex, &t, features, objects->dense, image[0]);
     else if (objects->dense || !products) {
         /* The picture's products are of no use with a dense prompt (or there are none of this model): made again. */
         size_t inner = dim / 2;
@@ -136,12 +147,15 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
                               .v = arena_take(ex->arena, pixels * inner, image_element(m)),
                               .update_bias = m->layers[0].image_to_token.out.bias};
         float *whole = arena_floats(ex->arena, pixels * dim);
-        image_products_make(m, ex, features->embedding, objects->dense, whole, &own);
+        image_products_make(m, ex, features, objects->dense, whole, &own);
         own.image = whole;
         transform_folded(m, ex, &t, &own, image);
     } else
         transform_folded(m, ex, &t, products, image);
     decode_heads(m, ex, &t, hyper, objects);
+    for (size_t i = 0; i < count && !exec_dry(ex); i++)
+        if (objects[i].tokens)
+            memcpy(objects[i].tokens, t.q + (t.first[i] + OUTPUT_TOKENS - MASKS) * dim, MASKS * dim * sizeof *t.q);
     arena_reset(ex->arena, mark);
 }
 

@@ -32,6 +32,46 @@ typedef struct mlp3 {
 
 #define MODEL_DECODER_DEPTH 2
 
+/* memory_attention.MemoryAttentionLayer: one head; the cross attention's k and v are of the memory's width. */
+typedef struct memory_layer {
+    attention_weights self, cross;
+    norm norm1, norm2, norm3;
+    linear fc1, fc2;
+} memory_layer;
+
+/* memory_encoder.CXBlock. */
+typedef struct fuser_layer {
+    const float *depthwise, *depthwise_bias; /* [kernel * kernel][d_model], [d_model] */
+    norm norm;
+    linear expand, shrink;
+    const float *gamma; /* [d_model] */
+} fuser_layer;
+
+#define MODEL_MASK_STAGES 4 /* of the mask downsampler: each halves the side and has four times the channels */
+
+/* What video needs beyond pictures. */
+typedef struct memory_weights {
+    bool there; /* false: the checkpoint is for pictures alone */
+    /* memory_attention */
+    memory_layer *layers; /* [memory_layers] */
+    norm norm;
+    const float *cosine, *sine; /* [side / 16][d_model / 2]: rotations by one coordinate, as rotate_f32 wants them */
+    /* Sine positions of one coordinate, [side / 16][half of the channels]: a token's are its y's, then its x's. */
+    const float *position, *memory_position;
+    /* memory_encoder */
+    linear mask_stage[MODEL_MASK_STAGES]; /* 3 x 3 of stride 2, k = (ky * 3 + kx) * channels + channel */
+    norm mask_norm[MODEL_MASK_STAGES];
+    linear mask_projection, pixel_projection, output_projection;
+    fuser_layer *fuser; /* [memory_fuser_layers] */
+    /* SAM2Base's own */
+    const float *slot_position; /* maskmem_tpos_enc [memory_slots, memory_dim] */
+    const float *no_pointer;    /* no_obj_ptr [d_model] */
+    const float *absent;        /* no_obj_embed_spatial [memory_dim]; NULL in SAM 2.0 */
+    const float *mask_kernel, *mask_kernel_bias; /* mask_downsample [4, 4], [1] */
+    mlp3 pointer;                                /* obj_ptr_proj */
+    linear pointer_position;                     /* obj_ptr_tpos_proj; n = 0 in SAM 2.0 */
+} memory_weights;
+
 typedef struct model {
     model_config config;
     sam2_precision precision; /* F32 or BF16: of the products that the precision plan says */
@@ -73,6 +113,8 @@ typedef struct model {
                               channels, inputs] */
     norm up0_norm;
     mlp3 hyper[4], iou, object;
+
+    memory_weights memory;
 } model;
 
 /* Sides of the maps. */
@@ -106,6 +148,7 @@ void watch(watcher *w, const char *name, const float *data, const int64_t *shape
 /* What an encoded picture is: the pyramid that SAM2Base.forward_image gives, as rows of channels. */
 typedef struct pyramid {
     float *embedding; /* [side/16 ^2, d_model], without no_mem_embed */
+    const float *extra; /* [d_model], for the decoder: added to each of its tokens; NULL: nothing */
     float *s0;        /* [side/4 ^2, d_model / 8] */
     float *s1;        /* [side/8 ^2, d_model / 4] */
 } pyramid;
@@ -140,7 +183,7 @@ void encode_points(const model *m, const net_point *points, size_t count, float 
 void encode_mask(const model *m, const exec *ex, const float *logits, float *dense);
 
 /* What the mask decoder needs of a picture and no prompt changes: the first layer's projections of the image, with
- * no_mem_embed, no_mask and the dense positions. Rows [tokens, d_model / 2]. */
+ * what is added to it (no_mem_embed in a picture), no_mask and the dense positions. Rows [tokens, d_model / 2]. */
 typedef struct image_products {
     void *q, *k, *v;          /* image_to_token queries, token_to_image keys and values, in the model's precision */
     const float *image;       /* [tokens, d_model]: what the first layer's update is added to, */
@@ -154,7 +197,7 @@ static inline size_t image_element(const model *m)
 
 /* Makes q, k, v of an embedding; dense [tokens, d_model] or NULL for no mask. `image` [tokens, d_model] becomes the
  * image that the transformer starts from. */
-void image_products_make(const model *m, const exec *ex, const float *embedding, const float *dense, float *image,
+void image_products_make(const model *m, const exec *ex, const pyramid *features, const float *dense, float *image,
                          const image_products *out);
 
 /* One object to decode. */
@@ -166,6 +209,7 @@ typedef struct decode_object {
     float iou[4], object_score;
     const void *image;
     const float *hyper;
+    float *tokens; /* NULL, or [4, d_model]: where the masks' output tokens go */
     /* For decode_masks: which of the four masks to make, and where each goes [side/4, side/4]. */
     size_t mask_count;
     int mask[4];

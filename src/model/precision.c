@@ -19,6 +19,11 @@ static const precision_rule rules[] = {
      SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_mask_decoder", "mask decoder: tokens", SAM2_PRECISION_F32,
      "they decide the scores; what they meet the picture with is rounded only there"},
+    {"memory_attention", "memory attention", SAM2_PRECISION_BF16, "most of the work of a tracked frame"},
+    {"memory_encoder", "memory encoder", SAM2_PRECISION_BF16, "its result is rounded to bfloat16 in any case"},
+    {"memory_encoder.mask_downsampler", "memory encoder: mask", SAM2_PRECISION_F32,
+     "little work, on numbers from -10 to 10"},
+    {"obj_ptr", "object pointers", SAM2_PRECISION_F32, "no work to speak of"},
 };
 
 const precision_rule *precision_rule_at(size_t index)

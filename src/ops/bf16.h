@@ -30,6 +30,7 @@ void bf16_two_layers(const exec *ex, const bf16_two_layers_args *args);
 
 void bf16_window_attention(const exec *ex, const window_args *args);
 void bf16_global_attention(const exec *ex, const global_args *args);
+void bf16_bank_attention(const exec *ex, const bank_args *args);
 
 /* The part of gemm_bf16's arguments that a layer's weights are. */
 static inline gemm_bf16_args bf16_product(const linear *l, size_t m, const uint16_t *a, size_t lda)

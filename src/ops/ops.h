@@ -142,4 +142,31 @@ typedef struct window_args {
 } window_args;
 void op_window_attention(const exec *ex, const window_args *args);
 
+/* Rows of a bank of keys and values that belong together. */
+typedef struct bank_part {
+    size_t count;
+    const float *values; /* [count, value_dim]: one of the two is given */
+    const uint16_t *narrow_values;
+    const float *keys; /* [count, key->k]: what keys are projected from; NULL: the values with positions */
+    /* Added to the values, then: [side][value_dim / 2], of row r that of r / side followed by that of r % side; and
+     * [value_dim]. */
+    const float *position, *shift;
+    bool rotate; /* keys are rotated by their rows */
+} bank_part;
+
+/* Attention of one head over a bank: y = softmax(R(q) R(key(rows))t / sqrt(dim)) values, where R rotates row r of a
+ * square map by r % side in the first half of its channels and r / side in the second (rotate_f32). Keys are projected,
+ * rotated and packed a tile at a time, so that neither they nor scores are in memory as rows. */
+typedef struct bank_args {
+    const linear *key; /* to `dim` channels; its precision is that of all products here */
+    size_t dim, value_dim, q_count;
+    const float *q; /* [q_count, dim] */
+    const bank_part *parts;
+    size_t part_count;
+    const float *cosine, *sine; /* [side][dim / 2] */
+    size_t side;
+    float *y; /* [q_count, value_dim] */
+} bank_args;
+void op_bank_attention(const exec *ex, const bank_args *args);
+
 #endif

@@ -124,7 +124,9 @@ void features_complete(const model *m, const exec *ex, sam2_features *f)
 {
     size_t mark = arena_mark(ex->arena);
     float *image = arena_floats(ex->arena, model_side(m, 16) * model_side(m, 16) * (size_t)m->config.d_model);
-    image_products_make(m, ex, f->pyramid.embedding, NULL, image, &f->products);
+    pyramid features = f->pyramid;
+    features.extra = m->no_mem_embed; /* the image predictor's, for there is no memory */
+    image_products_make(m, ex, &features, NULL, image, &f->products);
     arena_reset(ex->arena, mark);
 }
 
@@ -166,8 +168,7 @@ sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_featur
     return watch_result(&w, error);
 }
 
-/* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. */
-static size_t place_points(const model *m, const sam2_features *f, const sam2_prompt *p, net_point *out)
+size_t predict_place_points(const model *m, const sam2_features *f, const sam2_prompt *p, net_point *out)
 {
     float side = (float)m->config.image_size, width = (float)f->width, height = (float)f->height;
     size_t n = 0;
@@ -202,8 +203,7 @@ static void mask_to_logits(const sam2_prompt *p, size_t side, float *out)
         }
 }
 
-/* MaskDecoder._dynamic_multimask_via_stability: whether a mask may stay. */
-static bool is_stable(const float *mask, size_t count)
+bool mask_is_stable(const float *mask, size_t count)
 {
     const float delta = 0.05f, least = 0.98f;
     size_t inner = 0, outer = 0;
@@ -263,7 +263,7 @@ static void keep_masks(const decode_object *d, const sam2_predict_options *optio
     size_t count = (size_t)result->side * (size_t)result->side;
     result_mask *info = (result_mask *)result->info + (size_t)object * (size_t)result->masks;
     int first = 0;
-    if (!options->multimask && !is_stable(d->out[0], count)) {
+    if (!options->multimask && !mask_is_stable(d->out[0], count)) {
         memcpy(d->out[0], d->out[1], count * sizeof(float));
         first = 1;
     }
@@ -311,7 +311,7 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
         bool with_mask = p->low_res_logits || p->mask;
         buffers[i] = take_buffers(m, &a, (size_t)p->point_count, with_mask);
         predict_buffers *b = &buffers[i];
-        size_t points = place_points(m, features, p, b->points);
+        size_t points = predict_place_points(m, features, p, b->points);
         encode_points(m, b->points, points, b->sparse);
         if (p->mask)
             mask_to_logits(p, model_side(m, 4), b->logits);
@@ -321,12 +321,14 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
         if (w.observe)
             watch_prompt(&w, m, &ex, b->sparse, objects[i].sparse_count, b->dense);
     }
+    pyramid maps = features->pyramid;
+    maps.extra = m->no_mem_embed;
     image_products products = features->products;
     products.update_bias = m->first_update_bias;
-    decode_prompts(m, &ex, &features->pyramid, &products, objects, batch);
+    decode_prompts(m, &ex, &maps, &products, objects, batch);
     for (size_t i = 0; i < batch; i++)
         want_masks(&objects[i], &buffers[i], options, result, first + (int)i);
-    decode_masks(m, &ex, &features->pyramid, objects, batch);
+    decode_masks(m, &ex, &maps, objects, batch);
     exec_stage(&ex, PROFILE_RESULT);
     for (size_t i = 0; i < batch; i++)
         keep_masks(&objects[i], options, result, first + (int)i);

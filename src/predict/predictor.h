@@ -66,6 +66,13 @@ void features_complete(const model *m, const exec *ex, sam2_features *features);
 
 sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
 
+/* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. Returns how
+ * many there are. */
+size_t predict_place_points(const model *m, const sam2_features *features, const sam2_prompt *prompt, net_point *out);
+
+/* MaskDecoder._dynamic_multimask_via_stability: whether a mask may stay. */
+bool mask_is_stable(const float *mask, size_t count);
+
 /* Starts a new profile of the context's calls, or stops having one. */
 sam2_status predict_profile(sam2_context *context, bool on, sam2_error *error);
 

@@ -1,50 +1,12 @@
 #include "predict/preprocess.h"
 
+#include "predict/axis.h"
+
 #include <string.h>
 
 #define BAND 8 /* output rows of an item */
 
 static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-
-/* One axis of the antialiased bilinear resize, as torch's upsample_bilinear2d_aa computes it, in float32: each output
- * is a weighted sum of `count` inputs from `first` on, weights a triangle as wide as the scale. */
-typedef struct axis {
-    size_t out, taps; /* taps: most inputs of an output, the pitch of `weight` */
-    uint32_t *first, *count;
-    float *weight; /* [out][taps] */
-} axis;
-
-static axis take_axis(arena *a, size_t in, size_t out)
-{
-    float scale = (float)in / (float)out, support = scale > 1.0f ? scale : 1.0f;
-    axis x = {.out = out, .taps = (size_t)(2.0f * support) + 2};
-    x.first = arena_take(a, out, sizeof *x.first);
-    x.count = arena_take(a, out, sizeof *x.count);
-    x.weight = arena_floats(a, out * x.taps);
-    return x;
-}
-
-static void fill_axis(const axis *x, size_t in)
-{
-    float scale = (float)in / (float)x->out, support = scale > 1.0f ? scale : 1.0f,
-          inverse = scale > 1.0f ? 1.0f / scale : 1.0f;
-    for (size_t i = 0; i < x->out; i++) {
-        float centre = scale * ((float)i + 0.5f), total = 0.0f, *weight = x->weight + i * x->taps;
-        long from = (long)(centre - support + 0.5f), to = (long)(centre + support + 0.5f);
-        from = from < 0 ? 0 : from;
-        to = to > (long)in ? (long)in : to;
-        for (long t = from; t < to; t++) {
-            float d = ((float)(t - from) + (float)from - centre + 0.5f) * inverse;
-            d = d < 0.0f ? -d : d;
-            weight[t - from] = d < 1.0f ? 1.0f - d : 0.0f;
-            total += weight[t - from];
-        }
-        for (long t = from; t < to && total != 0.0f; t++)
-            weight[t - from] /= total;
-        x->first[i] = (uint32_t)from;
-        x->count[i] = (uint32_t)(to - from);
-    }
-}
 
 typedef struct resize_job {
     const preprocess_job *p;
@@ -94,12 +56,12 @@ void preprocess(void *context, const exec *ex, float *input)
     const preprocess_job *p = context;
     size_t side = (size_t)p->m->config.image_size, mark = arena_mark(ex->arena), pitch = (side + 6) * 3;
     resize_job j = {.p = p, .ex = ex, .input = input};
-    j.horizontal = take_axis(ex->arena, (size_t)p->image->width, side);
-    j.vertical = take_axis(ex->arena, (size_t)p->image->height, side);
+    j.horizontal = axis_take(ex->arena, (size_t)p->image->width, side);
+    j.vertical = axis_take(ex->arena, (size_t)p->image->height, side);
     j.row = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * 3 * side);
     if (!exec_dry(ex)) {
-        fill_axis(&j.horizontal, (size_t)p->image->width);
-        fill_axis(&j.vertical, (size_t)p->image->height);
+        axis_fill(&j.horizontal, (size_t)p->image->width);
+        axis_fill(&j.vertical, (size_t)p->image->height);
         memset(input, 0, 3 * pitch * sizeof *input);
         memset(input + (side + 3) * pitch, 0, 3 * pitch * sizeof *input);
         pool_run(ex->pool, resize_band, &j, (side + BAND - 1) / BAND);
