@@ -32,6 +32,9 @@ int media_check_size(const media_reader *reader, uint64_t width, uint64_t height
 /* Checks the size, then allocates the pixels of `out` and sets its width, height and format. */
 int media_start(const media_reader *reader, media_picture *out, const char *format, uint64_t width, uint64_t height);
 
+/* All bytes of the file `path`, which becomes the reader's label; malloc, to be freed on failure too. */
+int media_load(media_reader *reader, const char *path, uint8_t **bytes, size_t *size);
+
 /* The formats: pixels as stored, and the orientation that the file asks for. On failure whatever is in `out` is the
  * caller's to free. */
 int media_read_jpeg(const media_reader *reader, media_picture *out);

@@ -38,6 +38,29 @@ void media_picture_free(media_picture *picture);
 int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
                     char *error, size_t error_size);
 
+/* A mask of labels: one byte a pixel, which is an object's number. Pixels as stored, whatever orientation EXIF tells.
+ */
+typedef struct media_indices {
+    uint8_t *values; /* [height][width]; malloc; media_indices_free */
+    int width, height;
+    int colours; /* entries of the file's palette, the rest being black; 0: a grey picture */
+    uint8_t palette[256][3];
+} media_indices;
+
+/* Reads a PNG's numbers: the indices of a palette picture, the values of a grey one with 1, 2, 4 or 8 bits, not
+ * stretched to 255. Anything else is an error. Otherwise as media_read; of the options, max_pixels counts. */
+int media_read_indices(const char *path, const media_options *options, media_indices *out, char *error,
+                       size_t error_size);
+int media_read_indices_memory(const void *bytes, size_t size, const char *label, const media_options *options,
+                              media_indices *out, char *error, size_t error_size);
+void media_indices_free(media_indices *indices);
+
+/* Writes such a mask as an 8-bit palette PNG; `stride` in bytes, palette [256][3]. Otherwise as media_write_png. */
+int media_write_png_indexed(const char *path, const uint8_t *indices, int width, int height, size_t stride,
+                            const uint8_t *palette, char *error, size_t error_size);
+/* The palette of the DAVIS data sets, which video segmentation uses: 0 is black, the first objects are far apart. */
+void media_davis_palette(uint8_t palette[256][3]);
+
 /* Names and versions of the libraries in use, such as "libjpeg-turbo 2.1.5, libpng 1.6.39". */
 void media_libraries(char *out, size_t size);
 

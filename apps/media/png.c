@@ -1,54 +1,25 @@
 /* PNG by libpng: every colour type and depth to rows of RGB or RGBA with 8 or 16 bits. */
-#include "internal.h"
-
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <png.h>
+#include "png_source.h"
 
 /* Everything that must survive a longjmp lives here, outside the frame that called setjmp. */
 typedef struct png_state {
-    png_structp png;
-    png_infop info, end;
-    const media_reader *reader;
+    png_source source;
     media_picture *out;
-    size_t at;         /* bytes taken so far */
     uint8_t *data;     /* one row, or the whole picture when it is interlaced */
     uint16_t *samples; /* one row of 16-bit RGB */
     media_deep deep;
     int complete; /* every pixel is there: damage behind them does no harm */
-    char text[160];
 } png_state;
-
-static _Noreturn void on_error(png_structp png, png_const_charp text)
-{
-    png_state *state = png_get_error_ptr(png);
-    if (!state->text[0])
-        snprintf(state->text, sizeof state->text, "%s", text);
-    png_longjmp(png, 1);
-}
-
-static void on_warning(png_structp png, png_const_charp text)
-{
-    (void)png;
-    (void)text;
-}
-
-static void take(png_structp png, png_bytep target, size_t count)
-{
-    png_state *state = png_get_io_ptr(png);
-    if (count > state->reader->size - state->at)
-        png_error(png, "the file is truncated");
-    memcpy(target, state->reader->bytes + state->at, count);
-    state->at += count;
-}
 
 static void find_orientation(png_state *state, png_infop info)
 {
     png_bytep block = NULL;
     png_uint_32 size = 0;
-    if (state->out->orientation == 1 && png_get_eXIf_1(state->png, info, &size, &block) && block)
+    if (state->out->orientation == 1 && png_get_eXIf_1(state->source.png, info, &size, &block) && block)
         state->out->orientation = media_exif_orientation(block, size);
 }
 
@@ -56,7 +27,7 @@ static void find_orientation(png_state *state, png_infop info)
 static void put_row(png_state *state, int y, const uint8_t *row, int channels, int depth)
 {
     int width = state->out->width;
-    media_alpha ground = state->reader->options.alpha;
+    media_alpha ground = state->source.reader->options.alpha;
     if (depth == 16) {
         for (int x = 0; x < width; x++, row += 2 * channels)
             for (int c = 0; c < 3; c++) {
@@ -81,38 +52,39 @@ static void put_row(png_state *state, int y, const uint8_t *row, int channels, i
 /* What libpng shall do to the pixels on the way. */
 static void set_transforms(png_state *state)
 {
-    png_structp png = state->png;
-    int colour = png_get_color_type(png, state->info);
+    png_structp png = state->source.png;
+    int colour = png_get_color_type(png, state->source.info);
     int alpha = (colour & PNG_COLOR_MASK_ALPHA) != 0;
     if (colour == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(png);
-    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, state->info) < 8)
+    if (colour == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, state->source.info) < 8)
         png_set_expand_gray_1_2_4_to_8(png);
-    if (png_get_valid(png, state->info, PNG_INFO_tRNS) && state->reader->options.alpha != MEDIA_ALPHA_DROP)
+    if (png_get_valid(png, state->source.info, PNG_INFO_tRNS) &&
+        state->source.reader->options.alpha != MEDIA_ALPHA_DROP)
         png_set_tRNS_to_alpha(png);
     if (!(colour & PNG_COLOR_MASK_COLOR))
         png_set_gray_to_rgb(png);
-    if (state->reader->options.alpha == MEDIA_ALPHA_DROP && (alpha || colour == PNG_COLOR_TYPE_PALETTE))
+    if (state->source.reader->options.alpha == MEDIA_ALPHA_DROP && (alpha || colour == PNG_COLOR_TYPE_PALETTE))
         png_set_strip_alpha(png);
 }
 
 static int decode_rows(png_state *state)
 {
-    png_structp png = state->png;
+    png_structp png = state->source.png;
     int passes = png_set_interlace_handling(png);
-    png_read_update_info(png, state->info);
-    int channels = png_get_channels(png, state->info), depth = png_get_bit_depth(png, state->info);
-    size_t stride = png_get_rowbytes(png, state->info), height = (size_t)state->out->height;
+    png_read_update_info(png, state->source.info);
+    int channels = png_get_channels(png, state->source.info), depth = png_get_bit_depth(png, state->source.info);
+    size_t stride = png_get_rowbytes(png, state->source.info), height = (size_t)state->out->height;
     if ((channels != 3 && channels != 4) || (depth != 8 && depth != 16))
         png_error(png, "an unknown kind of pixels");
     state->data = calloc(passes > 1 ? height : 1, stride);
     if (depth == 16) {
         state->samples = malloc((size_t)state->out->width * 3 * sizeof *state->samples);
-        if (media_deep_start(&state->deep, state->reader, state->out))
+        if (media_deep_start(&state->deep, state->source.reader, state->out))
             return -1;
     }
     if (!state->data || (depth == 16 && !state->samples))
-        return media_fail(state->reader, "out of memory");
+        return media_fail(state->source.reader, "out of memory");
     for (int pass = 0; pass < passes; pass++)
         for (size_t y = 0; y < height; y++) {
             uint8_t *row = state->data + (passes > 1 ? y * stride : 0);
@@ -120,29 +92,22 @@ static int decode_rows(png_state *state)
             if (pass == passes - 1)
                 put_row(state, (int)y, row, channels, depth);
         }
-    return depth == 16 ? media_deep_finish(&state->deep, state->reader) : 0;
+    return depth == 16 ? media_deep_finish(&state->deep, state->source.reader) : 0;
 }
 
 static int decode(png_state *state)
 {
-    png_structp png = state->png;
-    png_set_read_fn(png, state, take);
-    png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF); /* our own limits name the option */
-    png_set_chunk_cache_max(png, 1000);
-    png_set_chunk_malloc_max(png, 64000000);
-    /* Colour profiles, text and the like are of no use here, and are where damaged files hide the most. */
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
-    png_read_info(png, state->info);
-    if (media_start(state->reader, state->out, "PNG", png_get_image_width(png, state->info),
-                    png_get_image_height(png, state->info)))
+    png_structp png = state->source.png;
+    png_source_begin(&state->source);
+    if (media_start(state->source.reader, state->out, "PNG", png_get_image_width(png, state->source.info),
+                    png_get_image_height(png, state->source.info)))
         return -1;
-    find_orientation(state, state->info);
+    find_orientation(state, state->source.info);
     set_transforms(state);
     if (decode_rows(state))
         return -1;
     state->complete = 1;
-    png_read_end(png, state->end); /* the EXIF chunk may follow the pixels */
+    png_read_end(png, state->source.end); /* the EXIF chunk may follow the pixels */
     return 0;
 }
 
@@ -152,26 +117,20 @@ int media_read_png(const media_reader *reader, media_picture *out)
     int status;
     if (!state)
         return media_fail(reader, "out of memory");
-    state->reader = reader;
     state->out = out;
-    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
-    if (state->png) {
-        state->info = png_create_info_struct(state->png);
-        state->end = png_create_info_struct(state->png);
-    }
-    if (!state->info || !state->end) {
-        status = media_fail(reader, "out of memory");
-    } else if (!setjmp(png_jmpbuf(state->png))) {
+    if (png_source_open(&state->source, reader)) {
+        status = -1;
+    } else if (!setjmp(png_jmpbuf(state->source.png))) {
         status = decode(state);
     } else if (state->complete) {
         status = 0;
-        snprintf(out->notice, sizeof out->notice, "the PNG is damaged behind its pixels: %s", state->text);
+        snprintf(out->notice, sizeof out->notice, "the PNG is damaged behind its pixels: %s", state->source.text);
     } else {
-        status = media_fail(reader, "the PNG cannot be read: %s", state->text);
+        status = media_fail(reader, "the PNG cannot be read: %s", state->source.text);
     }
     if (!status)
-        find_orientation(state, state->end);
-    png_destroy_read_struct(&state->png, &state->info, &state->end);
+        find_orientation(state, state->source.end);
+    png_source_close(&state->source);
     media_deep_free(&state->deep);
     free(state->data);
     free(state->samples);

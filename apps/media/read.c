@@ -150,36 +150,46 @@ static int slurp(const media_reader *reader, FILE *file, uint64_t expected, uint
     }
 }
 
-int media_read(const char *path, const media_options *options, media_picture *out, char *error, size_t error_size)
+int media_load(media_reader *reader, const char *path, uint8_t **bytes, size_t *size)
 {
     int from_stdin = !strcmp(path, "-");
-    media_reader reader = {.label = from_stdin ? "standard input" : path, .error = error, .error_size = error_size};
-    uint8_t *bytes = NULL;
-    size_t size = 0;
     struct stat about = {0};
     FILE *file = stdin;
     int status;
-    memset(out, 0, sizeof *out);
-    out->orientation = 1;
+    *bytes = NULL;
+    *size = 0;
+    reader->label = from_stdin ? "standard input" : path;
     if (!from_stdin) {
         errno = 0;
         file = fopen(path, "rb");
         if (!file)
-            return media_fail(&reader, "cannot be opened: %s", strerror(errno));
+            return media_fail(reader, "cannot be opened: %s", strerror(errno));
         if (fstat(fileno(file), &about))
             about.st_mode = 0;
         if (S_ISDIR(about.st_mode)) {
             fclose(file);
-            return media_fail(&reader, "is a folder, not a picture");
+            return media_fail(reader, "is a folder, not a picture");
         }
     }
     if (S_ISREG(about.st_mode) && (uint64_t)about.st_size > MEDIA_MAX_BYTES)
-        status = media_fail(&reader, "%llu bytes are more than the limit of %llu", (unsigned long long)about.st_size,
+        status = media_fail(reader, "%llu bytes are more than the limit of %llu", (unsigned long long)about.st_size,
                             (unsigned long long)MEDIA_MAX_BYTES);
     else
-        status = slurp(&reader, file, S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0, &bytes, &size);
+        status = slurp(reader, file, S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0, bytes, size);
     if (!from_stdin)
         fclose(file);
+    return status;
+}
+
+int media_read(const char *path, const media_options *options, media_picture *out, char *error, size_t error_size)
+{
+    media_reader reader = {.error = error, .error_size = error_size};
+    uint8_t *bytes;
+    size_t size;
+    int status;
+    memset(out, 0, sizeof *out);
+    out->orientation = 1;
+    status = media_load(&reader, path, &bytes, &size);
     if (!status)
         status = media_read_memory(bytes, size, reader.label, options, out, error, error_size);
     free(bytes);

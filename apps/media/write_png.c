@@ -44,9 +44,14 @@ static void flush(png_structp png)
     (void)png; /* closing the file flushes it, and is checked */
 }
 
-static int encode(writer *state, const uint8_t *pixels, int width, int height, int channels, size_t stride)
+/* `palette` (256 entries, or NULL) makes one channel a palette picture. */
+static int encode(writer *state, const uint8_t *pixels, int width, int height, int channels, size_t stride,
+                  const png_color *palette)
 {
-    int colour = channels == 1 ? PNG_COLOR_TYPE_GRAY : channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_RGB_ALPHA;
+    int colour = palette         ? PNG_COLOR_TYPE_PALETTE
+                 : channels == 1 ? PNG_COLOR_TYPE_GRAY
+                 : channels == 3 ? PNG_COLOR_TYPE_RGB
+                                 : PNG_COLOR_TYPE_RGB_ALPHA;
     png_infop info = NULL;
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
     int status = -1;
@@ -62,6 +67,8 @@ static int encode(writer *state, const uint8_t *pixels, int width, int height, i
         png_set_compression_level(png, channels == 1 ? 6 : 4);
         png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, colour, PNG_INTERLACE_NONE,
                      PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+        if (palette)
+            png_set_PLTE(png, info, palette, 256);
         png_write_info(png, info);
         for (size_t y = 0; y < (size_t)height; y++)
             png_write_row(png, pixels + y * stride);
@@ -72,8 +79,8 @@ static int encode(writer *state, const uint8_t *pixels, int width, int height, i
     return status;
 }
 
-int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
-                    char *error, size_t error_size)
+static int write_file(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
+                      const png_color *palette, char *error, size_t error_size)
 {
     writer state = {0};
     media_output output;
@@ -90,10 +97,25 @@ int media_write_png(const char *path, const uint8_t *pixels, int width, int heig
     if (media_output_open(&output, path, error, error_size))
         return -1;
     state.file = output.file;
-    status = encode(&state, pixels, width, height, channels, stride);
+    status = encode(&state, pixels, width, height, channels, stride, palette);
     if (media_output_close(&output, !status, error, error_size))
         return -1;
     if (status && error && error_size)
         snprintf(error, error_size, "%s: cannot be written: %s", output.label, state.text);
     return status;
+}
+
+int media_write_png(const char *path, const uint8_t *pixels, int width, int height, int channels, size_t stride,
+                    char *error, size_t error_size)
+{
+    return write_file(path, pixels, width, height, channels, stride, NULL, error, error_size);
+}
+
+int media_write_png_indexed(const char *path, const uint8_t *indices, int width, int height, size_t stride,
+                            const uint8_t *palette, char *error, size_t error_size)
+{
+    png_color colours[256];
+    for (int i = 0; i < 256; i++)
+        colours[i] = (png_color){palette[3 * i], palette[3 * i + 1], palette[3 * i + 2]};
+    return write_file(path, indices, width, height, 1, stride, colours, error, error_size);
 }

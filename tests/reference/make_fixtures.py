@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Remakes the expected values of ../data/reference with the official code: see README.md for what each file holds.
 
-    python make_fixtures.py [--only small,resize,enlarge,large,trained,bf16] [--out DIR] [--models sam2.1_t,…]
+    python make_fixtures.py [--only small,resize,frame_resize,enlarge,large,trained,bf16] [--out DIR] [--models sam2.1_t,…]
 """
 import argparse
 import json
@@ -88,10 +88,10 @@ TRAINED = dict(
 )
 
 
-def versions():
+def versions(*more):
     from importlib.metadata import version
 
-    return {p: version(p) for p in ("torch", "torchvision", "sam2")}
+    return {p: version(p) for p in ("torch", "torchvision", "sam2") + more}
 
 
 def prompt_tensors(name, c):
@@ -261,9 +261,40 @@ def enlarge(out):
     tensors.write(os.path.join(out, "enlarge.safetensors"), arrays, {"made_by": json.dumps(versions())})
 
 
+# Width and height of the frame, side of the square.
+FRAMES = [(1, 1, 64), (1, 90, 64), (90, 1, 64), (2, 3, 64), (50, 37, 64), (64, 64, 64), (64, 200, 64), (333, 64, 64), (65, 63, 64), (129, 97, 64), (40, 700, 64), (300, 700, 64), (66, 68, 64), (66, 69, 64), (1500, 30, 64), (160, 90, 160), (90, 200, 160), (241, 135, 160)]
+
+
+def frame_resize(out):
+    """Frames as the official video predictor loads them: Pillow's bytes, and the float32 value that it makes of each byte."""
+    import tempfile
+
+    from PIL import Image
+    from sam2.utils.misc import load_video_frames
+
+    arrays, ramp = {}, np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
+
+    def load(picture, side):
+        # Pillow goes by the content: a PNG keeps the pixels as they are.
+        with tempfile.TemporaryDirectory() as folder:
+            Image.fromarray(picture).save(os.path.join(folder, "0.jpg"), format="png")
+            images, height, width = load_video_frames(folder, side, True)
+        assert (height, width) == picture.shape[:2]
+        return official.to_np(images)[0]
+
+    values = load(ramp, 16).reshape(3, 256)
+    arrays["values"] = np.ascontiguousarray(values)
+    for width, height, side in FRAMES:
+        picture = pictures.pattern(width, height)
+        got = np.array(Image.fromarray(picture).resize((side, side)))
+        assert np.array_equal(load(picture, side), np.stack([values[c][got[..., c]] for c in range(3)]))
+        arrays[f"{width}x{height}_to_{side}"] = got.astype(np.float16)
+    tensors.write(os.path.join(out, "frame_resize.safetensors"), arrays, {"made_by": json.dumps(versions("Pillow"))})
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--only", default="small,resize,enlarge,large,trained,bf16")
+    ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,trained,bf16")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
     ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
     ap.add_argument("--weights", default=os.path.join(HERE, "..", "..", "data", "sam2.1_hiera_micro.safetensors"), help="of the trained small model")
@@ -275,6 +306,7 @@ def main():
     jobs = dict(
         small=lambda: small(args.out),
         resize=lambda: resize(args.out),
+        frame_resize=lambda: frame_resize(args.out),
         enlarge=lambda: enlarge(args.out),
         large=lambda: large(args.out, args.models.split(",")),
         trained=lambda: trained(args.out, args.weights),
