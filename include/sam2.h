@@ -374,6 +374,121 @@ SAM2_API sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int
 SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length,
                                       sam2_error *error);
 
+/* ---- video ---- */
+
+/* A tracker follows objects through the frames of a video: the official video predictor without the video. Frames come
+ * as features, one at a time, so that a live stream, a file and a folder are the same to it:
+ *
+ *     sam2_tracker_create -> sam2_features_encode_frame -> sam2_tracker_prompt   where the user points, then
+ *                            sam2_features_encode_frame -> sam2_tracker_step     frame by frame, in either direction
+ *
+ * Frames have numbers from 0. A prompt on a frame that was not stepped to before makes it a conditioning frame of the
+ * object, whose memory is kept; a prompt on any other is a correction. Objects do not know of each other: adding one
+ * changes no bit of another. Only what a later frame can read again is kept: the conditioning frames, and around each
+ * of them and around the latest frame the few whose memories the model asks for; memory does not grow with the number
+ * of frames.
+ *
+ * A tracker belongs to one thread at a time; several can work on the same model and features at once. */
+typedef struct sam2_tracker sam2_tracker;
+
+/* Set up with SAM2_TRACKER_OPTIONS_INIT. */
+typedef struct sam2_tracker_options {
+    size_t struct_size;
+    /* 0 (default): what the official builders give: a single mask is chosen by stability, prompted frames are remembered
+     * as binary masks, small holes are filled. 1: none of these, as the official evaluation tool runs. */
+    int evaluation;
+    int memory_frames;      /* conditioning frames apart, 1 to the model's own (7) with itself; 0 (default): the model's */
+    int conditioning_limit; /* nearest conditioning frames that a frame looks at, at least 2; -1 (default): all */
+    int memory_stride;      /* 1 (default) or more: remembered frames lie so far apart, but for the latest */
+    int hole_area; /* background of at most so many low-resolution pixels is filled; 0: none; -1 (default): 8, and none
+                    * with `evaluation` */
+    int keep_corrections; /* 1 (default): a prompt on a tracked frame makes it a conditioning frame. 0: the official
+                           * default, where the next visit of the frame forgets it */
+    int64_t frame_count; /* of the video, where it is known: with fewer than 16 the official model scales its pointers'
+                          * distances by it; 0 (default): unknown or many */
+    int64_t history;     /* further frames to keep, for corrections and for starting again at an old frame: a number, or
+                          * -1 for all; 0 (default): none */
+} sam2_tracker_options;
+
+#define SAM2_TRACKER_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(sam2_tracker_options), 0, 0, -1, 1, -1, 1, 0, 0                                                         \
+    }
+
+/* Makes a tracker without objects. `options` may be NULL. The model must outlive it. Errors: ARGUMENT, MEMORY,
+ * UNSUPPORTED (a checkpoint for pictures alone). Since 0.1. */
+SAM2_API sam2_status sam2_tracker_create(const sam2_model *model, const sam2_tracker_options *options,
+                                         sam2_tracker **tracker, sam2_error *error);
+
+/* NULL is allowed. Since 0.1. */
+SAM2_API void sam2_tracker_destroy(sam2_tracker *tracker);
+
+/* Encodes a frame of a video: as sam2_features_encode, but with the video predictor's own resize (bicubic, to bytes).
+ * Errors: ARGUMENT, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_features_encode_frame(sam2_context *context, const sam2_image *image,
+                                                sam2_features **features, sam2_error *error);
+
+/* Says something about object `id` (any number) on a frame, whose features are given (add_new_points_or_box,
+ * add_new_mask): points and a box, or a mask. A new number is a new object, at any time. What was said of the frame
+ * before is replaced; with `keep_points` points are added to the earlier ones. The object's mask so far on the frame
+ * helps with clicks. Afterwards the frame is the latest one, and masks can be read. On failure the object is as it was,
+ * or new and without prompts. Errors: ARGUMENT (an empty prompt, low_res_logits, a box with keep_points, and as
+ * sam2_predict), MISMATCH (another model's features, another size), MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_prompt(sam2_tracker *tracker, const sam2_features *features, int64_t frame, int64_t id,
+                                         const sam2_prompt *prompt, int keep_points, sam2_error *error);
+
+/* Takes all objects to a frame: where one was prompted there its mask is as it was said, elsewhere it is tracked from
+ * what is remembered and remembered in turn. One step of propagate_in_video; with `reverse` memories of later frames
+ * are used. Objects without prompts are absent. On failure some objects may have been tracked; the step can be taken
+ * again. Errors: ARGUMENT, MISMATCH, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_step(sam2_tracker *tracker, const sam2_features *features, int64_t frame, int reverse,
+                                       sam2_error *error);
+
+/* Takes back what was said of an object on a frame (clear_all_prompts_in_frame); an unknown object or frame changes
+ * nothing. Errors: ARGUMENT, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_clear_prompts(sam2_tracker *tracker, int64_t frame, int64_t id, sam2_error *error);
+
+/* Forgets an object. Errors: ARGUMENT (unknown). Since 0.1. */
+SAM2_API sam2_status sam2_tracker_remove(sam2_tracker *tracker, int64_t id, sam2_error *error);
+
+/* Forgets everything but the options. Since 0.1. */
+SAM2_API void sam2_tracker_reset(sam2_tracker *tracker);
+
+/* Objects in the order in which they were first named. Since 0.1. */
+SAM2_API int sam2_tracker_object_count(const sam2_tracker *tracker);
+
+/* What a tracker knows of an object on the latest frame. */
+typedef struct sam2_tracked {
+    size_t struct_size;
+    int64_t id;
+    int64_t frame;
+    int present;      /* 1: the object is there; 0: its mask is empty (logits of -1024) */
+    int conditioning; /* 1: the frame is one that the object was prompted on */
+    sam2_mask mask;   /* valid until the next call on the tracker; .object_score is the logit that it is there */
+} sam2_tracked;
+
+#define SAM2_TRACKED_INIT                                                                                              \
+    {                                                                                                                  \
+        sizeof(sam2_tracked), 0, 0, 0, 0, SAM2_MASK_INIT                                                               \
+    }
+
+/* Describes object `index`, from 0, on the latest frame. Errors: ARGUMENT (also before the first frame). Since 0.1. */
+SAM2_API sam2_status sam2_tracker_get(const sam2_tracker *tracker, int index, sam2_tracked *out, sam2_error *error);
+
+/* Masks that do not overlap (the official non_overlap_masks), all in one: `out` is [height, stride] numbers, 0 where no
+ * object's logit is > 0, else 1 + the index of the object with the greatest, the first of equals. Errors: ARGUMENT,
+ * MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_get_labels(const sam2_tracker *tracker, int32_t *out, ptrdiff_t stride,
+                                             sam2_error *error);
+
+/* Bytes that a tracker holds. Since 0.1. */
+SAM2_API size_t sam2_tracker_memory(const sam2_tracker *tracker);
+
+/* Calls the observer with each object's tensors after each step: "low_f3_o1" (frame 3, object 1: its logits [h, w]),
+ * "score_...", "pointer_..." and "memory_..." [1, C, h, w]. NULL removes it. Errors: ARGUMENT. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_observer observer, void *user,
+                                               sam2_error *error);
+
 /* ---- files of weights ---- */
 
 /* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" (float32,

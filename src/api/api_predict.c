@@ -1,6 +1,7 @@
 /* Public functions: features, prediction, masks. */
 #include "api/check.h"
 #include "predict/features_file.h"
+#include "predict/frame_resize.h"
 #include "predict/rle.h"
 
 #include <math.h>
@@ -25,8 +26,8 @@ static sam2_status check_image(const sam2_image *image, sam2_error *error)
     return SAM2_OK;
 }
 
-sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
-                                 sam2_error *error)
+static sam2_status encode(sam2_context *context, const sam2_image *image, input_filler filler,
+                          sam2_features **features, sam2_error *error)
 {
     CHECK_POINTER(features);
     *features = NULL;
@@ -35,12 +36,24 @@ sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image,
     const model *m = context->model->m;
     sam2_features *f = NULL;
     TRY(features_create(m, image->width, image->height, &m->allocator, &f, error));
-    sam2_status status = predict_encode(context, image, f, error);
+    sam2_status status = predict_encode(context, image, filler, f, error);
     if (status != SAM2_OK)
         sam2_features_destroy(f);
     else
         *features = f;
     return status;
+}
+
+sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
+                                 sam2_error *error)
+{
+    return encode(context, image, preprocess, features, error);
+}
+
+sam2_status sam2_features_encode_frame(sam2_context *context, const sam2_image *image, sam2_features **features,
+                                       sam2_error *error)
+{
+    return encode(context, image, frame_resize, features, error);
 }
 
 void sam2_features_destroy(sam2_features *features)
@@ -116,7 +129,7 @@ static sam2_status check_box(const sam2_box *b, const sam2_features *f, int obje
     return SAM2_OK;
 }
 
-static sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, sam2_error *error)
+sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, sam2_error *error)
 {
     if (p->point_count < 0 || p->point_count > PREDICT_MAX_POINTS)
         return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: %d points; 0 to %d can be used", object,
@@ -153,6 +166,15 @@ static sam2_status read_prompt(const sam2_prompt *prompts, int index, sam2_promp
     return check_struct(at, sizeof(sam2_prompt), out, sizeof *out, "sam2_prompt", error);
 }
 
+sam2_status check_features(const sam2_features *features, const model *m, sam2_error *error)
+{
+    if (features->identity == m->identity)
+        return SAM2_OK;
+    return error_set(error, SAM2_ERROR_MISMATCH,
+                     "the features were made by another model (identity %016llx, the model's is %016llx)",
+                     (unsigned long long)features->identity, (unsigned long long)m->identity);
+}
+
 static sam2_status make_room(sam2_result *r, const model *m, const sam2_features *f, int objects, int masks,
                              sam2_error *error)
 {
@@ -182,10 +204,7 @@ sam2_status sam2_predict(sam2_context *context, const sam2_features *features, c
     if (prompt_count < 1 || prompt_count > PREDICT_MAX_OBJECTS)
         return error_set(error, SAM2_ERROR_ARGUMENT, "%d objects; 1 to %d can be asked for", prompt_count,
                          PREDICT_MAX_OBJECTS);
-    if (features->identity != m->identity)
-        return error_set(error, SAM2_ERROR_MISMATCH,
-                         "the features were made by another model (identity %016llx, the model's is %016llx)",
-                         (unsigned long long)features->identity, (unsigned long long)m->identity);
+    TRY(check_features(features, m, error));
     sam2_prompt p;
     for (int i = 0; i < prompt_count; i++) {
         TRY(read_prompt(prompts, i, &p, error));

@@ -2,6 +2,7 @@
 #include "predict/predictor.h"
 
 #include "kernels/timed.h"
+#include "predict/frame_resize.h"
 #include "predict/preprocess.h"
 
 #include <string.h>
@@ -84,6 +85,7 @@ size_t predict_workspace(const model *m)
     exec ex = exec_on(m, &a);
     sam2_image largest = {.width = PICTURE_MAX_SIDE, .height = PICTURE_MAX_SIDE};
     encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
+    encode_image(m, &ex, frame_resize, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
     size_t sparse_count, objects = decode_largest_batch(m, &sparse_count);
     measure_decode(m, &ex, objects, sparse_count, false);
     measure_decode(m, &ex, 1, DECODE_FOLDED_SPARSE, true);
@@ -151,14 +153,15 @@ static void watch_features(watcher *w, const model *m, const exec *ex, const sam
     watch_map(w, "embedding", embedding, side, side, dim);
 }
 
-sam2_status predict_encode(sam2_context *c, const sam2_image *image, sam2_features *features, sam2_error *error)
+sam2_status predict_encode(sam2_context *c, const sam2_image *image, input_filler filler, sam2_features *features,
+                           sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};
     exec ex = exec_of(c, &a);
     watcher w = watcher_of(c);
     profile_enter(ex.profile, PROFILE_PREPROCESS);
-    encode_image(m, &ex, preprocess, &(preprocess_job){m, image}, &features->pyramid, &w);
+    encode_image(m, &ex, filler, &(preprocess_job){m, image}, &features->pyramid, &w);
     exec_stage(&ex, PROFILE_FEATURES);
     features_complete(m, &ex, features);
     profile_leave(ex.profile);

@@ -64,7 +64,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
 /* Makes the products from the pyramid, which is there; takes scratch memory from the arena. */
 void features_complete(const model *m, const exec *ex, sam2_features *features);
 
-sam2_status predict_encode(sam2_context *context, const sam2_image *image, sam2_features *features, sam2_error *error);
+/* `filler` is preprocess or frame_resize. */
+sam2_status predict_encode(sam2_context *context, const sam2_image *image, input_filler filler,
+                           sam2_features *features, sam2_error *error);
 
 /* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. Returns how
  * many there are. */

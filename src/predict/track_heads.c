@@ -37,12 +37,13 @@ void heads_run(const sam2_tracker *t, const exec *ex, const heads_input *in, tra
     float *sparse, *second = arena_floats(ex->arena, side * side), *token = arena_floats(ex->arena, 4 * dim);
     decode_object d = {.sparse_count = make_sparse(m, ex, in, &sparse), .tokens = token};
     d.sparse = sparse;
-    if (in->mask_logits) {
+    if (in->with_mask) {
         float *dense = arena_floats(ex->arena, tokens * tokens * dim);
         encode_mask(m, ex, in->mask_logits, dense);
         d.dense = dense;
     }
-    decode_prompts(m, ex, in->maps, in->products, &d, 1);
+    /* A dry run has no dense prompt to look at: without products it goes the same way. */
+    decode_prompts(m, ex, in->maps, in->with_mask ? NULL : in->products, &d, 1);
     if (!exec_dry(ex)) {
         d.mask_count = choose ? 2 : 1;
         d.mask[0] = in->multimask ? best_of_three(d.iou) : 0;

@@ -39,7 +39,6 @@ static void take_options(sam2_tracker *t, const sam2_tracker_options *o)
 {
     t->evaluation = o->evaluation != 0;
     t->keep_corrections = o->keep_corrections != 0;
-    t->non_overlap = o->non_overlap != 0;
     t->slots = o->memory_frames ? o->memory_frames : t->model->m->config.memory_slots;
     t->conditioning_limit = o->conditioning_limit;
     t->stride = o->memory_stride;
@@ -204,8 +203,8 @@ static void run_mask(const run *r, const exec *ex, const pyramid *raw)
                           logits);
     if (!exec_dry(ex))
         mask_reduce(m, whole, reduced);
-    /* Multimask, as with no points; the pointer alone is of use. */
-    heads_run(r->t, ex, &(heads_input){.maps = raw, .mask_logits = reduced, .multimask = false}, e);
+    /* Of this the pointer alone is of use. */
+    heads_run(r->t, ex, &(heads_input){.maps = raw, .with_mask = true, .mask_logits = reduced}, e);
     if (!exec_dry(ex)) {
         memcpy(e->logits, logits, low * low * sizeof *logits);
         e->object_score = any ? 10.0f : -10.0f;
@@ -226,13 +225,14 @@ static void run_heads(const run *r, const exec *ex, const pyramid *raw)
     heads_input in = {.maps = &maps,
                       .points = r->points,
                       .point_count = r->point_count,
+                      .with_mask = r->previous != NULL,
                       .mask_logits = r->previous,
                       .multimask = r->point_count <= 1};
     if (r->bank) {
         maps.embedding = arena_floats(ex->arena, token_count(m) * (size_t)m->config.d_model);
-        if (!t->begun_there || exec_dry(ex))
+        if (exec_dry(ex) || !t->begun_there)
             memory_begin(m, ex, raw->embedding, t->begun);
-        t->begun_there = !exec_dry(ex);
+        t->begun_there |= !exec_dry(ex);
         memory_attend(m, ex, t->begun, r->bank, maps.embedding);
     } else {
         maps.extra = m->no_mem_embed;
@@ -381,9 +381,12 @@ static sam2_status step_object(sam2_tracker *t, track_object *o, const sam2_feat
         if (!bank.frame_count) /* nothing was ever said about it, or all that was has been taken back */
             return SAM2_OK;
         run r = {.t = t, .features = f, .bank = &bank};
-        /* The new entry's place may be that of one in the bank: an older visit of the same frame is no memory of it. */
         TRY(entry_put(t, o, frame, false, false, &r.out, error));
-        TRY(run_measured(&r, error));
+        sam2_status status = run_measured(&r, error);
+        if (status != SAM2_OK) {
+            entry_drop(t, o, r.out);
+            return status;
+        }
         given = r.out;
     }
     show_entry(t, o, given);

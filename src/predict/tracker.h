@@ -52,7 +52,7 @@ struct sam2_tracker {
     sam2_allocator allocator;
     enlarger enlarger;
     /* The options, resolved. */
-    bool evaluation, keep_corrections, non_overlap;
+    bool evaluation, keep_corrections;
     int slots, conditioning_limit, stride, hole_area;
     int64_t frame_count, history; /* 0: unknown; -1: everything is kept */
 
@@ -115,7 +115,8 @@ typedef struct heads_input {
     const image_products *products; /* or NULL */
     const net_point *points;
     size_t point_count;
-    const float *mask_logits; /* [side / 4, side / 4], or NULL */
+    bool with_mask;
+    const float *mask_logits; /* then [side / 4, side / 4] */
     bool multimask;
 } heads_input;
 
