@@ -32,8 +32,12 @@ def read(path):
     metadata = header.pop("__metadata__", {})
     types = {v: k for k, v in TYPES.items()}
     arrays = {k: np.frombuffer(data[slice(*v["data_offsets"])], types[v["dtype"]]).reshape(v["shape"]) for k, v in header.items()}
-    widen = lambda a: (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
     return {k: widen(a) for k, a in arrays.items()}, metadata
+
+
+def widen(a):
+    """Of bfloat16() the float32 values; anything else as it is."""
+    return (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
 
 
 def bfloat16(a):
