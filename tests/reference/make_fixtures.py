@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Remakes the expected values of ../data/reference with the official code: see README.md for what each file holds.
 
-    python make_fixtures.py [--only small,resize,frame_resize,enlarge,large,trained,bf16] [--out DIR] [--models sam2.1_t,…]
+    python make_fixtures.py [--only small,resize,frame_resize,enlarge,large,trained,bf16,video,video_bf16] [--out DIR] [--models sam2.1_t,…]
 """
 import argparse
 import json
@@ -14,6 +14,7 @@ import torch
 import official
 import pictures
 import tensors
+import video
 from tensors import numbers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -160,7 +161,8 @@ def collect(recorder, picture, formula, setup, cases, keep):
 
 def write(path, arrays, facts, metadata):
     tensors.write(path, arrays, dict(metadata, made_by=json.dumps(versions()), cases=json.dumps(facts)))
-    print(f"{os.path.basename(path):32s} {os.path.getsize(path):9d} bytes", {f["name"]: (f["index"], round(f["stability"], 4)) for f in facts if not f["multimask"]}, flush=True)
+    single = {f["name"]: (f["index"], round(f["stability"], 4)) for f in facts if not f.get("multimask", True)}
+    print(f"{os.path.basename(path):32s} {os.path.getsize(path):9d} bytes", single or "", flush=True)
 
 
 def small(out):
@@ -294,7 +296,7 @@ def frame_resize(out):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,trained,bf16")
+    ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,trained,bf16,video,video_bf16")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
     ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
     ap.add_argument("--weights", default=os.path.join(HERE, "..", "..", "data", "sam2.1_hiera_micro.safetensors"), help="of the trained small model")
@@ -311,6 +313,8 @@ def main():
         large=lambda: large(args.out, args.models.split(",")),
         trained=lambda: trained(args.out, args.weights),
         bf16=lambda: bf16(args.out, args.models.split(","), args.weights),
+        video=lambda: video.video(args.out, write),
+        video_bf16=lambda: video.video_bf16(args.out, write),
     )
     for name in args.only.split(","):
         jobs[name]()

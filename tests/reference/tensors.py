@@ -5,11 +5,12 @@ import struct
 import numpy as np
 
 SAMPLES, PIXELS = 512, 4096
-TYPES = {"<f4": "F32", "<f2": "F16"}
+# numpy has no bfloat16: its bits are held in 16-bit integers.
+TYPES = {"<f4": "F32", "<f2": "F16", "<u2": "BF16"}
 
 
 def write(path, arrays, metadata):
-    """float32 and float16 arrays to a .safetensors file. The same values give the same bytes (the usual writer shuffles the metadata)."""
+    """float32, float16 and bfloat16() arrays to a .safetensors file. The same values give the same bytes (the usual writer shuffles the metadata)."""
     header, at = {"__metadata__": metadata}, 0
     for name, a in arrays.items():
         header[name] = {"dtype": TYPES[a.dtype.str], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
@@ -23,14 +24,27 @@ def write(path, arrays, metadata):
 
 
 def read(path):
-    """(arrays, metadata) of a .safetensors file."""
+    """(arrays, metadata) of a .safetensors file; bfloat16 comes as float32."""
     with open(path, "rb") as f:
         (n,) = struct.unpack("<Q", f.read(8))
         header = json.loads(f.read(n))
         data = f.read()
     metadata = header.pop("__metadata__", {})
     types = {v: k for k, v in TYPES.items()}
-    return {k: np.frombuffer(data[slice(*v["data_offsets"])], types[v["dtype"]]).reshape(v["shape"]) for k, v in header.items()}, metadata
+    arrays = {k: np.frombuffer(data[slice(*v["data_offsets"])], types[v["dtype"]]).reshape(v["shape"]) for k, v in header.items()}
+    return {k: widen(a) for k, a in arrays.items()}, metadata
+
+
+def widen(a):
+    """Of bfloat16() the float32 values; anything else as it is."""
+    return (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
+
+
+def bfloat16(a):
+    """The bits of float32 values that bfloat16 holds exactly."""
+    bits = np.ascontiguousarray(a, np.float32).view(np.uint32)
+    assert not (bits & 0xFFFF).any(), "not a bfloat16 value"
+    return (bits >> 16).astype(np.uint16)
 
 
 def numbers(*values):
@@ -52,7 +66,7 @@ def pack(bits):
     return np.packbits(bits.reshape(len(bits), -1), axis=1).astype(np.float16)
 
 
-def sample(name, a, rows=False):
+def sample(name, a, rows=False, count=SAMPLES):
     """name.shape, name.samples and name.sums of an array: of the whole, or with `rows` of each a[i]."""
     flat = a.reshape(len(a) if rows else 1, -1)
     sums = []
@@ -62,6 +76,6 @@ def sample(name, a, rows=False):
             sums += [high, np.float32(value - np.float64(high))]
     return {
         f"{name}.shape": numbers(*a.shape),
-        f"{name}.samples": np.ascontiguousarray(flat[:, positions(SAMPLES, flat.shape[1])]),
+        f"{name}.samples": np.ascontiguousarray(flat[:, positions(count, flat.shape[1])]),
         f"{name}.sums": numbers(*sums).reshape(len(flat), 4),
     }
