@@ -429,7 +429,7 @@ SAM2_API sam2_status sam2_features_encode_frame(sam2_context *context, const sam
                                                 sam2_features **features, sam2_error *error);
 
 /* Says something about object `id` (any number) on a frame, whose features are given (add_new_points_or_box,
- * add_new_mask): points and a box, or a mask. A new number is a new object, at any time. What was said of the frame
+ * add_new_mask): points and a box, or a mask of any size, which is brought to the frame's. A new number is a new object, at any time. What was said of the frame
  * before is replaced; with `keep_points` points are added to the earlier ones. The object's mask so far on the frame
  * helps with clicks. Afterwards the frame is the latest one, and masks can be read. On failure the object is as it was,
  * or new and without prompts. Errors: ARGUMENT (an empty prompt, low_res_logits, a box with keep_points, and as

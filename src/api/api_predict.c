@@ -129,7 +129,7 @@ static sam2_status check_box(const sam2_box *b, const sam2_features *f, int obje
     return SAM2_OK;
 }
 
-sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, sam2_error *error)
+sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, bool any_size, sam2_error *error)
 {
     if (p->point_count < 0 || p->point_count > PREDICT_MAX_POINTS)
         return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: %d points; 0 to %d can be used", object,
@@ -149,7 +149,10 @@ sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int objec
     if (p->mask && p->low_res_logits)
         return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: both a mask and low-resolution logits are given",
                          object);
-    if (p->mask && (p->mask_width != f->width || p->mask_height != f->height))
+    if (p->mask && (p->mask_width < 1 || p->mask_height < 1 || p->mask_width > 65536 || p->mask_height > 65536))
+        return error_set(error, SAM2_ERROR_ARGUMENT, "object %d: a mask of %d x %d; sides from 1 to 65536 can be used",
+                         object, p->mask_width, p->mask_height);
+    if (p->mask && !any_size && (p->mask_width != f->width || p->mask_height != f->height))
         return error_set(error, SAM2_ERROR_MISMATCH, "object %d: the mask is %d x %d, the picture %d x %d", object,
                          p->mask_width, p->mask_height, f->width, f->height);
     if (p->mask && p->mask_stride < p->mask_width && p->mask_stride > -(ptrdiff_t)p->mask_width)
@@ -208,7 +211,7 @@ sam2_status sam2_predict(sam2_context *context, const sam2_features *features, c
     sam2_prompt p;
     for (int i = 0; i < prompt_count; i++) {
         TRY(read_prompt(prompts, i, &p, error));
-        TRY(check_prompt(&p, features, i, error));
+        TRY(check_prompt(&p, features, i, false, error));
     }
     TRY(make_room(result, m, features, prompt_count, o.multimask ? 3 : 1, error));
     for (int i = 0, done = 0; i < prompt_count; i += done) {

@@ -69,14 +69,15 @@ uint8_t *picture_pattern(int width, int height)
     return out;
 }
 
-static uint8_t scene(int x, int y, int c, int w, int h)
+/* The scene, its disc and rectangle moved by frame t. */
+static uint8_t clip(int x, int y, int c, int w, int h, int t)
 {
     static const int disc[3] = {200, 70, 40}, rectangle[3] = {40, 120, 200}, ring[3] = {230, 220, 60};
     int v = 60 + x * (40 + 20 * c) / w + y * (50 - 10 * c) / h;
-    int dx = x - 3 * w / 10, dy = y - 2 * h / 5;
+    int dx = x - 3 * w / 10 - t * w / 40, dy = y - 2 * h / 5 - t * h / 50;
     if (dx * dx + dy * dy < (h / 5) * (h / 5))
         v = disc[c] + (x + y) % 8;
-    if (11 * w / 20 <= x && x < 17 * w / 20 && h / 2 <= y && y < 17 * h / 20)
+    if (11 * w / 20 - t * w / 40 <= x && x < 17 * w / 20 - t * w / 40 && h / 2 <= y && y < 17 * h / 20)
         v = rectangle[c];
     dx = x - 3 * w / 4;
     dy = y - h / 4;
@@ -86,15 +87,20 @@ static uint8_t scene(int x, int y, int c, int w, int h)
     return (uint8_t)v;
 }
 
-uint8_t *picture_scene(int width, int height)
+uint8_t *picture_clip(int width, int height, int frame)
 {
     uint8_t *out = malloc((size_t)width * (size_t)height * 3), *p = out;
     assert_non_null(out);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
             for (int c = 0; c < 3; c++)
-                *p++ = scene(x, y, c, width, height);
+                *p++ = clip(x, y, c, width, height, frame);
     return out;
+}
+
+uint8_t *picture_scene(int width, int height)
+{
+    return picture_clip(width, height, 0);
 }
 
 uint8_t *fixture_picture(const weights *w, int *width, int *height)
@@ -137,14 +143,14 @@ double relative_rms(const float *expected, const float *got, size_t count)
     return square > 0.0 ? sqrt(difference / square) : sqrt(difference);
 }
 
-static sam2_model *model_of(const model_config *config, uint64_t seed, const sam2_model_options *options)
+static sam2_model *model_of(const model_config *config, uint64_t seed, bool absent, const sam2_model_options *options)
 {
     sam2_error error;
     model_layout layout;
     weights *w = NULL;
     sam2_model *m = NULL;
     need_ok(config_layout(config, &alloc_default, &layout, &error), &error);
-    need_ok(weights_synthesize(&alloc_default, layout.list, layout.count, seed, 0, &w, &error), &error);
+    need_ok(weights_synthesize(&alloc_default, layout.list, layout.count, seed, absent, &w, &error), &error);
     config_layout_free(&layout);
     need_ok(open_weights(w, config, options, &m, &error), &error);
     weights_close(w);
@@ -156,7 +162,7 @@ sam2_model *synthetic_model(const char *name, uint64_t seed, const sam2_model_op
     sam2_error error;
     model_config config;
     need_ok(config_from_name(name, &config, &error), &error);
-    return model_of(&config, seed, options);
+    return model_of(&config, seed, false, options);
 }
 
 sam2_model *fixture_model(const weights *fixture, const sam2_model_options *options)
@@ -165,8 +171,10 @@ sam2_model *fixture_model(const weights *fixture, const sam2_model_options *opti
     model_config config;
     float *seed = fixture_need(fixture, NULL, "seed", NULL);
     need_ok(config_from_weights(fixture, &config, &error), &error);
-    sam2_model *m = model_of(&config, (uint64_t)seed[0], options);
+    float *absent = fixture_get(fixture, NULL, "absent", NULL);
+    sam2_model *m = model_of(&config, (uint64_t)seed[0], absent && absent[0] != 0.0f, options);
     free(seed);
+    free(absent);
     return m;
 }
 

@@ -20,6 +20,7 @@ float *fixture_need(const weights *w, const char *prefix, const char *name, size
 /* Pictures by formula: [height][width][3], free with free. */
 uint8_t *picture_pattern(int width, int height);
 uint8_t *picture_scene(int width, int height);
+uint8_t *picture_clip(int width, int height, int frame);
 /* The picture that a fixture names in its tensor `picture`. */
 uint8_t *fixture_picture(const weights *w, int *width, int *height);
 /* Made logits [side, side], free with free. */

@@ -1,0 +1,373 @@
+/* The tracker against sessions of the official video predictor: tests/reference/README.md says how the calls and their
+ * results are kept. */
+#include "predict/tracker.h"
+#include "support/cmocka_all.h"
+#include "support/fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_FRAMES 20
+
+/* The clip's features, encoded once a model. */
+typedef struct clip {
+    const weights *fixture;
+    const sam2_model *model;
+    int width, height;
+    sam2_features *features[MOST_FRAMES];
+} clip;
+
+static void clip_open(clip *c, const weights *fixture, const sam2_model *model)
+{
+    sam2_error error;
+    sam2_context *context;
+    float *size = fixture_need(fixture, NULL, "clip", NULL);
+    *c = (clip){.fixture = fixture, .model = model, .width = (int)size[0], .height = (int)size[1]};
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    for (int t = 0; t < MOST_FRAMES; t++) {
+        uint8_t *pixels = picture_clip(c->width, c->height, t);
+        sam2_image image = {pixels, c->width, c->height, (ptrdiff_t)c->width * 3, SAM2_PIXEL_RGB};
+        need_ok(sam2_features_encode_frame(context, &image, &c->features[t], &error), &error);
+        free(pixels);
+    }
+    sam2_context_destroy(context);
+    free(size);
+}
+
+static void clip_close(clip *c)
+{
+    for (int t = 0; t < MOST_FRAMES; t++)
+        sam2_features_destroy(c->features[t]);
+}
+
+/* One case: its calls, and how far the comparison of what they return has come. */
+typedef struct session {
+    const clip *clip;
+    const char *name;
+    sam2_tracker *tracker;
+    bool non_overlap;
+    int frames;
+    float *outputs, *sums, *shown, *shown_logits;
+    size_t output_count, shown_count, next;
+    float *logits;
+    int32_t *labels;
+} session;
+
+static void compare(const session *s, const char *what, const float *expected, const float *got, size_t count,
+                    double limit)
+{
+    double error = relative_rms(expected, got, count);
+    if (!(error <= limit))
+        fail_msg("%s: %s: relative error %.3g, limit %.3g", s->name, what, error, limit);
+}
+
+/* What the tracker shows of all objects on a frame, against the next outputs. */
+static void check_frame(session *s, int call, int64_t frame)
+{
+    const size_t pixels = (size_t)s->clip->width * (size_t)s->clip->height;
+    sam2_error error;
+    char what[80];
+    s->tracker->frame = frame;
+    if (s->non_overlap)
+        need_ok(sam2_tracker_get_labels(s->tracker, s->labels, s->clip->width, &error), &error);
+    for (int i = 0; i < sam2_tracker_object_count(s->tracker); i++, s->next++) {
+        assert_true(s->next < s->output_count);
+        const float *row = s->outputs + 4 * s->next, *sum = s->sums + 4 * s->next;
+        sam2_tracked tracked = SAM2_TRACKED_INIT;
+        need_ok(sam2_tracker_get(s->tracker, i, &tracked, &error), &error);
+        need_ok(sam2_mask_to_logits(&tracked.mask, s->logits, s->clip->width, &error), &error);
+        snprintf(what, sizeof what, "output %zu, call %d, frame %lld, object %lld", s->next, call, (long long)frame,
+                 (long long)tracked.id);
+        if (row[0] != (float)call || row[1] != (float)frame || row[2] != (float)tracked.id)
+            fail_msg("%s: %s: expected call %g, frame %g, object %g", s->name, what, row[0], row[1], row[2]);
+        double area = 0.0, total = 0.0, squares = 0.0;
+        for (size_t p = 0; p < pixels; p++) {
+            area += s->non_overlap ? s->labels[p] == i + 1 : s->logits[p] > 0.0f;
+            total += (double)s->logits[p];
+            squares += (double)s->logits[p] * (double)s->logits[p];
+        }
+        if (fabs(area - (double)row[3]) > 2.0 + 5e-4 * (double)row[3])
+            fail_msg("%s: %s: %g pixels, expected %g", s->name, what, area, (double)row[3]);
+        double expected_total = (double)sum[0] + (double)sum[1], expected_squares = (double)sum[2] + (double)sum[3];
+        if (!s->non_overlap && (fabs(total - expected_total) > 1e-3 * sqrt((double)pixels * expected_squares) ||
+                                fabs(squares - expected_squares) > 2.1e-3 * expected_squares))
+            fail_msg("%s: %s: sums %.9g %.9g, expected %.9g %.9g", s->name, what, total, squares, expected_total,
+                     expected_squares);
+        for (size_t k = 0; k < s->shown_count && !s->non_overlap; k++)
+            if (s->shown[k] == (float)s->next)
+                compare(s, what, s->shown_logits + k * pixels, s->logits, pixels, 3e-4);
+    }
+}
+
+/* propagate_in_video. */
+static void propagate(session *s, int call, const float *c)
+{
+    sam2_error error;
+    const sam2_tracker *t = s->tracker;
+    const bool reverse = c[3] != 0.0f;
+    int64_t start = (int64_t)c[4], most = c[5] < 0.0f ? s->frames : (int64_t)c[5];
+    if (start < 0) {
+        start = MOST_FRAMES;
+        for (size_t i = 0; i < t->object_count; i++)
+            for (size_t e = 0; e < t->objects[i].entry_count; e++)
+                if (t->objects[i].entries[e].conditioning && t->objects[i].entries[e].frame < start)
+                    start = t->objects[i].entries[e].frame;
+    }
+    if (reverse) {
+        const int64_t end = start - most > 0 ? start - most : 0;
+        for (int64_t f = start; f >= end && start > 0; f--) {
+            need_ok(sam2_tracker_step(s->tracker, s->clip->features[f], f, 1, &error), &error);
+            check_frame(s, call, f);
+        }
+        return;
+    }
+    const int64_t end = start + most < s->frames - 1 ? start + most : s->frames - 1;
+    for (int64_t f = start; f <= end; f++) {
+        need_ok(sam2_tracker_step(s->tracker, s->clip->features[f], f, 0, &error), &error);
+        check_frame(s, call, f);
+    }
+}
+
+/* Calls 1 to 4. */
+static void prompt(session *s, int call, const float *c)
+{
+    sam2_error error;
+    sam2_prompt p = SAM2_PROMPT_INIT;
+    sam2_point points[8];
+    sam2_box box;
+    char prefix[96];
+    size_t n = 0;
+    snprintf(prefix, sizeof prefix, "%s.call%d", s->name, call);
+    float *given = fixture_get(s->clip->fixture, prefix, "points", &n),
+          *corners = fixture_get(s->clip->fixture, prefix, "box", NULL),
+          *size = fixture_get(s->clip->fixture, prefix, "mask_size", NULL);
+    assert_true(n / 3 <= 8);
+    for (size_t i = 0; i < n / 3; i++)
+        points[i] = (sam2_point){given[3 * i], given[3 * i + 1], (int)given[3 * i + 2]};
+    p.points = points;
+    p.point_count = (int)(n / 3);
+    if (corners) {
+        box = (sam2_box){corners[0], corners[1], corners[2], corners[3]};
+        p.box = &box;
+    }
+    uint8_t *mask = NULL;
+    if (size) {
+        p.mask_width = (int)size[0];
+        p.mask_height = (int)size[1];
+        p.mask_stride = p.mask_width;
+        const size_t pixels = (size_t)p.mask_width * (size_t)p.mask_height;
+        float *packed = fixture_need(s->clip->fixture, prefix, "mask", NULL);
+        mask = malloc(pixels);
+        assert_non_null(mask);
+        for (size_t i = 0; i < pixels; i++)
+            mask[i] = (int)packed[i / 8] >> (7 - i % 8) & 1;
+        p.mask = mask;
+        free(packed);
+    }
+    const int64_t frame = (int64_t)c[2];
+    need_ok(sam2_tracker_prompt(s->tracker, s->clip->features[frame], frame, (int64_t)c[1], &p, c[6] == 0.0f, &error),
+            &error);
+    check_frame(s, call, frame);
+    free(given);
+    free(corners);
+    free(size);
+    free(mask);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* remove_object: the frames on which it had prompts are shown again. */
+static void remove_object(session *s, int call, const float *c)
+{
+    sam2_error error;
+    int64_t frames[16];
+    size_t n = 0;
+    for (size_t i = s->next; i < s->output_count && s->outputs[4 * i] == (float)call; i++)
+        frames[n++] = (int64_t)s->outputs[4 * i + 1];
+    qsort(frames, n, sizeof *frames, by_number);
+    need_ok(sam2_tracker_remove(s->tracker, (int64_t)c[1], &error), &error);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || frames[i] != frames[i - 1])
+            check_frame(s, call, frames[i]);
+}
+
+static void run_call(session *s, int call, const float *c)
+{
+    sam2_error error;
+    switch ((int)c[0]) {
+    case 5:
+        propagate(s, call, c);
+        break;
+    case 6:
+        remove_object(s, call, c);
+        break;
+    case 7:
+        need_ok(sam2_tracker_clear_prompts(s->tracker, (int64_t)c[2], (int64_t)c[1], &error), &error);
+        check_frame(s, call, (int64_t)c[2]);
+        break;
+    case 8:
+        sam2_tracker_reset(s->tracker);
+        break;
+    default:
+        prompt(s, call, c);
+    }
+}
+
+/* A row's samples of a tensor, or the whole row. */
+static void check_row(const session *s, const char *tensor, size_t row, const float *got, size_t count, double limit)
+{
+    char name[64], what[96];
+    size_t n = 0;
+    float *expected = fixture_get(s->clip->fixture, s->name, tensor, &n);
+    snprintf(what, sizeof what, "%s of row %zu", tensor, row);
+    if (expected) {
+        assert_true(n >= (row + 1) * count);
+        compare(s, what, expected + row * count, got, count, limit);
+        free(expected);
+        return;
+    }
+    float picked[256];
+    snprintf(name, sizeof name, "%s.samples", tensor);
+    expected = fixture_need(s->clip->fixture, s->name, name, &n);
+    assert_true(n >= (row + 1) * 256);
+    for (size_t i = 0; i < 256; i++)
+        picked[i] = got[sample_index(i, count)];
+    compare(s, what, expected + row * 256, picked, 256, limit);
+    free(expected);
+}
+
+/* What the session holds at its end. */
+static void check_state(const session *s)
+{
+    const model *m = s->clip->model->m;
+    const size_t low = model_side(m, 4) * model_side(m, 4), tokens = model_side(m, 16) * model_side(m, 16),
+                 width = (size_t)m->config.memory_dim;
+    size_t n, held = 0;
+    float *rows = fixture_get(s->clip->fixture, s->name, "rows", &n);
+    if (!rows)
+        return;
+    float *scores = fixture_need(s->clip->fixture, s->name, "score", NULL), *memory = malloc(tokens * width * sizeof *memory),
+          *map = malloc(tokens * width * sizeof *map);
+    assert_non_null(memory);
+    assert_non_null(map);
+    for (size_t i = 0; i < n / 3; i++) {
+        const track_object *o = tracker_object(s->tracker, (int64_t)rows[3 * i]);
+        assert_non_null(o);
+        const track_entry *e = entry_find(o, (int64_t)rows[3 * i + 1], rows[3 * i + 2] != 0.0f, false);
+        if (!e)
+            fail_msg("%s: nothing is held of object %g on frame %g", s->name, rows[3 * i], rows[3 * i + 1]);
+        check_row(s, "low_res", i, e->logits, low, 3e-4);
+        check_row(s, "pointer", i, e->pointer, (size_t)m->config.d_model, 2e-4);
+        m->kernels.bf16_to_f32(tokens * width, e->memory, memory);
+        for (size_t t = 0; t < tokens; t++)
+            for (size_t c = 0; c < width; c++)
+                map[c * tokens + t] = memory[t * width + c];
+        check_row(s, "memory", i, map, tokens * width, 2e-3);
+        compare(s, "score", scores + i, &e->object_score, 1, 5e-5);
+        assert_int_equal(e->present, scores[i] > 0.0f);
+    }
+    for (size_t i = 0; i < s->tracker->object_count; i++)
+        for (size_t e = 0; e < s->tracker->objects[i].entry_count; e++)
+            held += !s->tracker->objects[i].entries[e].pending;
+    assert_int_equal(held, n / 3);
+    free(rows);
+    free(scores);
+    free(memory);
+    free(map);
+}
+
+static void run_case(const clip *c, const char *name)
+{
+    sam2_error error;
+    size_t n;
+    session s = {.clip = c, .name = name};
+    float *settings = fixture_need(c->fixture, name, "settings", NULL), *calls = fixture_need(c->fixture, name, "calls", &n);
+    s.outputs = fixture_need(c->fixture, name, "outputs", &s.output_count);
+    s.sums = fixture_need(c->fixture, name, "outputs.sums", NULL);
+    s.shown = fixture_get(c->fixture, name, "shown", &s.shown_count);
+    s.shown_logits = fixture_get(c->fixture, name, "shown.logits", NULL);
+    s.output_count /= 4;
+    s.frames = (int)settings[0];
+    s.non_overlap = settings[4] != 0.0f;
+    s.logits = malloc((size_t)c->width * (size_t)c->height * sizeof *s.logits);
+    s.labels = malloc((size_t)c->width * (size_t)c->height * sizeof *s.labels);
+    assert_non_null(s.logits);
+    assert_non_null(s.labels);
+    sam2_tracker_options o = SAM2_TRACKER_OPTIONS_INIT;
+    o.evaluation = settings[1] != 0.0f;
+    o.hole_area = settings[2] != 0.0f ? -1 : 0;
+    o.keep_corrections = settings[3] != 0.0f;
+    o.conditioning_limit = (int)settings[5];
+    o.memory_stride = (int)settings[6];
+    o.frame_count = s.frames;
+    o.history = -1;
+    need_ok(sam2_tracker_create(c->model, &o, &s.tracker, &error), &error);
+    for (size_t i = 0; i < n / 8; i++)
+        run_call(&s, (int)i, calls + 8 * i);
+    assert_int_equal(s.next, s.output_count);
+    check_state(&s);
+    sam2_tracker_destroy(s.tracker);
+    free(settings);
+    free(calls);
+    free(s.outputs);
+    free(s.sums);
+    free(s.shown);
+    free(s.shown_logits);
+    free(s.logits);
+    free(s.labels);
+}
+
+/* All cases of a fixture; those whose names come before ".calls". */
+static int run_fixture(const char *name, const sam2_model_options *options)
+{
+    weights *fixture = fixture_open(name);
+    sam2_model *model = fixture_model(fixture, options);
+    clip c;
+    int cases = 0;
+    clip_open(&c, fixture, model);
+    for (size_t i = 0; i < weights_count(fixture); i++) {
+        const char *full = weights_at(fixture, i)->name, *dot = strrchr(full, '.');
+        if (!dot || strcmp(dot, ".calls") != 0)
+            continue;
+        char one[64];
+        snprintf(one, sizeof one, "%.*s", (int)(dot - full), full);
+        const char *only = getenv("ONLY");
+        if (only && strcmp(only, one))
+            continue;
+        run_case(&c, one);
+        cases++;
+    }
+    clip_close(&c);
+    sam2_model_close(model);
+    weights_close(fixture);
+    return cases;
+}
+
+static void official_sessions(void **state)
+{
+    const char *name = *state;
+    for (const char *const *isa = isas_here(); *isa; isa++) {
+        sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+        options.isa = *isa;
+        options.precision = SAM2_PRECISION_F32;
+        assert_true(run_fixture(name, &options) > 5);
+    }
+}
+
+int main(void)
+{
+    static char names[4][24] = {"video_2.0", "video_2.1", "video_2.0_absent", "video_2.1_absent"};
+    const struct CMUnitTest tests[] = {
+        {"sam2", official_sessions, NULL, NULL, names[0]},
+        {"sam2.1", official_sessions, NULL, NULL, names[1]},
+        {"sam2, nothing in sight", official_sessions, NULL, NULL, names[2]},
+        {"sam2.1, nothing in sight", official_sessions, NULL, NULL, names[3]},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
