@@ -106,7 +106,7 @@ static int measure_labels(const pair *p, const folder *truth, vos_video *video)
     vos_measure measure = {0};
     int status = measure_frames(p, truth, &measure);
     for (int label = 1; label < 256 && !status; label++) {
-        char name[8];
+        char name[16];
         if (!measure.objects[label].in_truth)
             continue;
         snprintf(name, sizeof name, "%d", label);
