@@ -16,6 +16,7 @@ int run_convert(int count, char **arguments);
 int run_synth(int count, char **arguments);
 int run_info(int count, char **arguments);
 int run_bench(int count, char **arguments);
+int run_eval(int count, char **arguments);
 
 typedef struct common_options {
     const char *model; /* a file, or "micro" */

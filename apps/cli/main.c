@@ -20,6 +20,7 @@ static const command commands[] = {
     {"synth", "stand-in weights for tests and timings", run_synth},
     {"info", "which model a checkpoint is", run_info},
     {"bench", "how fast this machine is", run_bench},
+    {"eval", "how well predicted masks of videos agree with the true ones", run_eval},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -61,7 +62,7 @@ static void version(void)
 
 static int dispatch(int count, char **arguments)
 {
-    static const char *const later[] = {"auto", "track", "serve", "eval"};
+    static const char *const later[] = {"auto", "track", "serve"};
     const char *names[COMMANDS], *word, *near;
     if (count < 2) {
         help(stderr);

@@ -27,7 +27,6 @@ static const bad_line bad_lines[] = {
     {1, "auto -i scene.png", "auto: not in this version"},
     {1, "track", "track: not in this version"},
     {1, "serve", "not in this version"},
-    {1, "eval", "not in this version"},
     {1, "segment", "-i PICTURE is missing"},
     {1, "segment -p 1,2", "-i PICTURE is missing"},
     {1, "segment -i scene.png", "nothing says what to segment"},
@@ -117,6 +116,13 @@ static const bad_line bad_lines[] = {
     {1, "bench --threads 0", "numbers from 1 to 256"},
     {1, "bench --profile=1", "takes no value"},
     {1, "bench --table=x", "takes no value"},
+    {1, "eval a b", "--vos says what the folders hold"},
+    {1, "eval --vos", "two folders are needed, GROUND_TRUTH and PREDICTION; there are 0"},
+    {1, "eval --vos a b c", "there are 3"},
+    {1, "eval --vos a b --skip", "unknown option --skip"},
+    {2, "eval --vos missing missing", "missing: cannot be opened as a folder: No such file or directory"},
+    {2, "eval --vos text.txt text.txt", "text.txt: cannot be opened as a folder: Not a directory"},
+    {4, "eval --vos . . --json nowhere/a.json", "--json nowhere/a.json: cannot be written"},
     {3, "bench -m sam9_t --runs 1", "sam9_t: neither a file nor the name of a model"},
 };
 
@@ -137,7 +143,7 @@ static void refusals(void **state)
 
 static void help(void **state)
 {
-    static const char *const commands[] = {"segment", "encode", "convert", "synth", "info", "bench"};
+    static const char *const commands[] = {"segment", "encode", "convert", "synth", "info", "bench", "eval"};
     const run_result *r = run_expect(0, "--help");
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
