@@ -55,7 +55,7 @@ static void set_up(bench *b, const weights *fixture, const char *isa)
     b->s0 = make_noise(floats[1], 2);
     b->s1 = make_noise(floats[2], 3);
     b->dense = make_noise(b->pixels * b->dim, 4);
-    b->pyramid = (pyramid){b->embedding, b->s0, b->s1};
+    b->pyramid = (pyramid){.embedding = b->embedding, .extra = b->m->no_mem_embed, .s0 = b->s0, .s1 = b->s1};
 }
 
 static void tear_down(bench *b)
@@ -91,7 +91,7 @@ static image_products make_products(bench *b, const float *dense)
                         .v = arena_floats(&b->arena, b->pixels * b->dim / 2),
                         .image = image,
                         .update_bias = b->m->layers[0].image_to_token.out.bias};
-    image_products_make(b->m, &b->ex, b->embedding, dense, image, &p);
+    image_products_make(b->m, &b->ex, &b->pyramid, dense, image, &p);
     return p;
 }
 
@@ -102,7 +102,7 @@ static void hold_folded_to_plain(bench *b, size_t count, const float *dense, con
     token_rows plain = make_tokens(b, count), folded = make_tokens(b, count);
     float *image_plain = arena_floats(&b->arena, b->pixels * b->dim),
           *image = arena_floats(&b->arena, b->pixels * b->dim);
-    transform_plain(b->m, &b->ex, &plain, b->embedding, dense, image_plain);
+    transform_plain(b->m, &b->ex, &plain, &b->pyramid, dense, image_plain);
     image_products products = make_products(b, dense);
     transform_folded(b->m, &b->ex, &folded, &products, (void *[]){image});
     double tokens_off = relative_rms(plain.q, folded.q, count * b->dim),
