@@ -88,7 +88,9 @@ def video(args):
         outputs, rows = track.session(model, tmp, calls, dict(evaluation=args.evaluation, fill=args.fill))
     out = {f"logits_f{f}_o{oid}": logits for number, f, oid, logits in outputs if number == len(args.object)}
     for r in rows:
-        out |= {f"{name}_f{r['frame']}_o{r['object']}": r[of] for name, of in KEPT.items()}
+        # As the predictor keeps them: [1, 1], [1, channels, height, width], [1, channels].
+        batch = dict(r, score=r["score"].reshape(1, 1), memory=r["memory"][None], pointer=r["pointer"][None])
+        out |= {f"{name}_f{r['frame']}_o{r['object']}": batch[of] for name, of in KEPT.items()}
     np.savez_compressed(args.output, **out)
     print(len(out), "arrays")
 
