@@ -4,7 +4,7 @@
     python dump.py image sam2.1_t photo.jpg out.npz --point 500,375,1 [--point x,y,label …] [--box x1,y1,x2,y2]
                    [--mask-input prev.npz] [--single] [--size 512] [--dtype float32|bfloat16] [--seed 0] [--weights f.pt]
     python dump.py video sam2.1_t frames_dir out.npz --frames 10 --object 1:0:point:200,300,1 [--object id:frame:box:x1,y1,x2,y2 …]
-                   [--reverse] [--evaluation]
+                   [--object id:frame:mask:FILE …] [--reverse] [--evaluation] [--fill]
     python dump.py image micro.yaml scene.png out.npz --weights micro.safetensors --point …
     python dump.py auto  sam2.1_t photo.jpg out.json [--points-per-side 32 --pred-iou-thresh .8 --stability-score-thresh .95
                    --crop-n-layers 0 --use-m2m]
@@ -22,7 +22,9 @@ import torch
 from PIL import Image
 
 import official
+import track
 from official import to_np
+from parity_video import KEPT
 
 
 def context(dtype):
@@ -76,38 +78,19 @@ def image(args):
 
 def video(args):
     """logits_f{frame}_o{id}: full-size mask logits; low_f{frame}_o{id}: 256x256 logits kept in the state;
-    score_f{frame}_o{id}; memory_f{frame}_o{id} (maskmem_features); pointer_f{frame}_o{id}."""
+    score_f{frame}_o{id}; memory_f{frame}_o{id} (maskmem_features); pointer_f{frame}_o{id}. Holes are not filled, as ever on a CPU, without --fill."""
     model = load(args)
-    if args.evaluation:
-        model.sam_mask_decoder.dynamic_multimask_via_stability = False
-        model.binarize_mask_from_pts_for_mem_enc = False
-        model.fill_hole_area = 0
-    out = {}
-    with tempfile.TemporaryDirectory() as tmp, torch.inference_mode(), context(args.dtype):
+    calls = [track.call_of(words) for words in args.object] + [track.propagate(reverse=args.reverse)]
+    with tempfile.TemporaryDirectory() as tmp, context(args.dtype):
         names = sorted((n for n in os.listdir(args.input) if n.lower().endswith((".jpg", ".jpeg"))), key=lambda n: int(os.path.splitext(n)[0]))
         for n in names[: args.frames]:
             os.symlink(os.path.abspath(os.path.join(args.input, n)), os.path.join(tmp, n))
-        state = model.init_state(tmp)
-        for spec in args.object:
-            oid, frame, how, nums = spec.split(":", 3)
-            vals = [float(v) for v in nums.replace(";", ",").split(",")]
-            kw = dict(inference_state=state, frame_idx=int(frame), obj_id=int(oid))
-            if how == "box":
-                model.add_new_points_or_box(box=np.array(vals, np.float32), **kw)
-            else:
-                pts = np.array(vals, np.float32).reshape(-1, 3)
-                model.add_new_points_or_box(points=pts[:, :2], labels=pts[:, 2].astype(np.int32), **kw)
-        for f, ids, logits in model.propagate_in_video(state, reverse=args.reverse):
-            for k, oid in enumerate(ids):
-                out[f"logits_f{f}_o{oid}"] = to_np(logits[k, 0])
-        for k, oid in enumerate(state["obj_ids"]):
-            per = state["output_dict_per_obj"][k]
-            for store in ("cond_frame_outputs", "non_cond_frame_outputs"):
-                for f, o in per[store].items():
-                    out[f"low_f{f}_o{oid}"] = to_np(o["pred_masks"][0, 0])
-                    out[f"score_f{f}_o{oid}"] = to_np(o["object_score_logits"])
-                    out[f"memory_f{f}_o{oid}"] = to_np(o["maskmem_features"])
-                    out[f"pointer_f{f}_o{oid}"] = to_np(o["obj_ptr"])
+        outputs, rows = track.session(model, tmp, calls, dict(evaluation=args.evaluation, fill=args.fill))
+    out = {f"logits_f{f}_o{oid}": logits for number, f, oid, logits in outputs if number == len(args.object)}
+    for r in rows:
+        # As the predictor keeps them: [1, 1], [1, channels, height, width], [1, channels].
+        batch = dict(r, score=r["score"].reshape(1, 1), memory=r["memory"][None], pointer=r["pointer"][None])
+        out |= {f"{name}_f{r['frame']}_o{r['object']}": batch[of] for name, of in KEPT.items()}
     np.savez_compressed(args.output, **out)
     print(len(out), "arrays")
 
@@ -142,6 +125,7 @@ def main():
     ap.add_argument("--frames", type=int, default=10)
     ap.add_argument("--reverse", action="store_true")
     ap.add_argument("--evaluation", action="store_true", help="the builders' post-processing switched off")
+    ap.add_argument("--fill", action="store_true", help="holes filled, their components found by OpenCV")
     ap.add_argument("--size", type=int)
     ap.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     ap.add_argument("--seed", type=int, default=0)

@@ -313,8 +313,8 @@ def main():
         large=lambda: large(args.out, args.models.split(",")),
         trained=lambda: trained(args.out, args.weights),
         bf16=lambda: bf16(args.out, args.models.split(","), args.weights),
-        video=lambda: video.video(args.out, write),
-        video_bf16=lambda: video.video_bf16(args.out, write),
+        video=lambda: video.video(args.out, args.weights, write),
+        video_bf16=lambda: video.video_bf16(args.out, args.weights, write),
     )
     for name in args.only.split(","):
         jobs[name]()

@@ -53,30 +53,14 @@ def mask_picture(width, height):
     return ((x / width - 0.42) / 0.1) ** 2 + ((y / height - 0.38) / 0.34) ** 2 < 1
 
 
-def official_calls(case, mask):
-    """The case as calls of track.py."""
-    import track
-
-    calls = []
-    for prompt in case["prompts"]:
-        oid, frame, how, rest = prompt.split(":", 3)
-        if how == "mask":
-            calls.append(track.mask(int(oid), int(frame), mask))
-        elif how == "box":
-            calls.append(track.box(int(oid), int(frame), [float(v) for v in rest.split(",")]))
-        else:
-            calls.append(track.points(int(oid), int(frame), *([float(v) for v in p.split(",")] for p in rest.split(";"))))
-    return calls + [track.propagate(reverse=case["reverse"])]
-
-
 class Official:
     """Official results of one model on one clip; the model is made only when something is not in the cache."""
 
-    def __init__(self, cache, folder, mask, make_model, order=contextlib.nullcontext, prefix=""):
-        self.cache, self.folder, self.mask, self.make_model, self.order, self.prefix, self.model = cache, folder, mask, make_model, order, prefix, None
+    def __init__(self, cache, clip, make_model, order=contextlib.nullcontext, prefix=""):
+        self.cache, self.clip, self.make_model, self.order, self.prefix, self.model = cache, clip, make_model, order, prefix, None
 
     def other(self):
-        return Official(self.cache, self.folder, self.mask, self.make_model, another_order, "other-")
+        return Official(self.cache, self.clip, self.make_model, another_order, "other-")
 
     def answer(self, name, case):
         """{low, memory, pointer, score}_f{frame}_o{id}."""
@@ -90,8 +74,9 @@ class Official:
             if self.model is None:
                 self.model = self.make_model()
                 track.remember_features(self.model)
+            calls = [track.call_of(p) for p in self.clip.words(case)] + [track.propagate(reverse=case["reverse"])]
             with self.order():
-                rows = track.session(self.model, self.folder, official_calls(case, self.mask), dict(evaluation=case["evaluation"]))[1]
+                rows = track.session(self.model, self.clip.folder, calls, dict(evaluation=case["evaluation"]))[1]
             got = {f"{k}_f{r['frame']}_o{r['object']}": tensors.bfloat16(r[of]) if k == "memory" else r[of] for r in rows for k, of in KEPT.items()}
             self.cache.save(key, got)
         return {k: tensors.widen(a) for k, a in got.items()}
@@ -105,11 +90,11 @@ def with_logits(arrays, width, height):
     return arrays | {k.replace("low_", "logits_"): enlarge(a) for k, a in arrays.items() if k.startswith("low_")}
 
 
-def program_answer(args, weights, folder, case, mask_file, out):
+def program_answer(args, weights, clip, case, out):
     """Runs the program; its dump's arrays, or the message it ended with."""
-    line = [args.program, "track", "-m", weights, "-i", folder, "--frames", str(args.frames), "--precision", args.precision, "--no-fill", "--dump", out]
-    for prompt in case["prompts"]:
-        line += ["--prompt", prompt.replace("MASK", mask_file)]
+    line = [args.program, "track", "-m", weights, "-i", clip.folder, "--frames", str(args.frames), "--precision", args.precision, "--no-fill", "--dump", out]
+    for prompt in clip.words(case):
+        line += ["--prompt", prompt]
     line += ["--reverse"] if case["reverse"] else []
     line += ["--evaluation"] if case["evaluation"] else []
     line += ["--size", str(args.size)] if args.size else []
@@ -195,8 +180,10 @@ class Clip:
             os.symlink(os.path.abspath(os.path.join(args.clip, n)), os.path.join(self.folder, n))
         self.frames = np.stack([read_picture(os.path.join(self.folder, n)) for n in names])
         self.height, self.width = self.frames.shape[1:3]
-        self.mask = mask_picture(self.width, self.height)
-        Image.fromarray(self.mask.astype(np.uint8) * 255).save(self.mask_file)
+        Image.fromarray(mask_picture(self.width, self.height).astype(np.uint8) * 255).save(self.mask_file)
+
+    def words(self, case):
+        return [p.replace("MASK", self.mask_file) for p in case["prompts"]]
 
 
 def run_model(args, report, clip, model, seed, tmp):
@@ -210,7 +197,7 @@ def run_model(args, report, clip, model, seed, tmp):
         subprocess.run([args.program, "synth", model, weights, "--seed", str(seed)] + ["--absent"] * args.absent, check=True)
     label = f"{model}-seed{seed}" + "-absent" * args.absent
     cache = Cache(args.cache, label + (f"-{args.size}" if args.size else ""), args.clip.rstrip("/"), clip.frames)
-    official = Official(cache, clip.folder, clip.mask, make)
+    official = Official(cache, clip, make)
     twin, cases = official.other(), usual_cases(clip.width, clip.height, args.frames - 1)
     for name in args.cases.split(",") if args.cases else cases:
         reference = official.answer(name, cases[name])
@@ -220,7 +207,7 @@ def run_model(args, report, clip, model, seed, tmp):
             print(label, name, f"{len(reference)} arrays", flush=True)
             continue
         out = os.path.join(tmp, "ours.npz")
-        ours, message = program_answer(args, weights, clip.folder, cases[name], clip.mask_file, out)
+        ours, message = program_answer(args, weights, clip, cases[name], out)
         full = lambda o: with_logits(o.answer(name, cases[name]), clip.width, clip.height)
         report.row(label, name, full(official), ours, message, lambda: full(twin))
         if os.path.exists(out):

@@ -47,6 +47,11 @@ def clip(width, height, t):
     return scene(width, height, (t * width // 40, t * height // 50), t * width // 40)
 
 
+def blank(width, height):
+    """A frame with nothing on it: every byte 90."""
+    return np.full((height, width, 3), 90, np.uint8)
+
+
 def clip_disc(width, height, t):
     """Where the disc of the clip's frame t is (the rectangle may hide it). [height, width] of bool."""
     y, x = np.mgrid[:height, :width]

@@ -43,6 +43,19 @@ def reset():
     return dict(kind=RESET)
 
 
+def call_of(words):
+    """A prompt as the program's --prompt has it: ID:FRAME:point:x,y,label[;x,y,label…], ID:FRAME:box:x0,y0,x1,y1 or ID:FRAME:mask:FILE (bright is inside)."""
+    from PIL import Image
+
+    oid, frame, how, rest = words.split(":", 3)
+    if how == "mask":
+        return mask(int(oid), int(frame), np.array(Image.open(rest).convert("L")) > 127)
+    if how == "box":
+        return box(int(oid), int(frame), [float(v) for v in rest.split(",")])
+    assert how == "point", f"{words}: point, box or mask"
+    return points(int(oid), int(frame), *([float(v) for v in p.split(",")] for p in rest.split(";")))
+
+
 def components(masks):
     """What the official CUDA kernel gives: labels of 8-connected components, and at each pixel its component's area."""
     import cv2
