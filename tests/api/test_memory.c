@@ -152,10 +152,10 @@ static void memory_of_official_sizes(void **state)
         const char *name;
         sam2_precision precision;
         double weights_mib, workspace_mib; /* limits */
-    } sizes[] = {{"sam2.1_t", SAM2_PRECISION_F32, 135, 80},
-                 {"sam2.1_b+", SAM2_PRECISION_F32, 320, 105},
-                 {"sam2.1_t", SAM2_PRECISION_BF16, 135, 80},
-                 {"sam2.1_b+", SAM2_PRECISION_BF16, 320, 105}};
+    } sizes[] = {{"sam2.1_t", SAM2_PRECISION_F32, 165, 80},
+                 {"sam2.1_b+", SAM2_PRECISION_F32, 345, 105},
+                 {"sam2.1_t", SAM2_PRECISION_BF16, 165, 80},
+                 {"sam2.1_b+", SAM2_PRECISION_BF16, 345, 105}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         sam2_error error;
         sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
