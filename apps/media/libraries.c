@@ -12,13 +12,19 @@
 #ifdef HAVE_TIFF
 #include <tiffio.h>
 #endif
+#ifdef HAVE_FFMPEG
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avutil.h>
+#include <libswscale/swscale.h>
+#endif
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 
 void media_libraries(char *out, size_t size)
 {
-    char text[256];
+    char text[512];
     int used = snprintf(text, sizeof text, "%s, libpng %s",
 #ifdef LIBJPEG_TURBO_VERSION
                         "libjpeg-turbo " TEXT(LIBJPEG_TURBO_VERSION),
@@ -39,6 +45,20 @@ void media_libraries(char *out, size_t size)
 #endif
 #ifdef HAVE_LIBEXIF
     used += snprintf(text + used, sizeof text - (size_t)used, ", libexif %s", LIBEXIF_VERSION);
+#endif
+#ifdef HAVE_FFMPEG
+    const struct {
+        const char *name;
+        unsigned version;
+    } parts[] = {{"libavcodec", avcodec_version()},
+                 {"libavformat", avformat_version()},
+                 {"libavutil", avutil_version()},
+                 {"libswscale", swscale_version()}};
+    used += snprintf(text + used, sizeof text - (size_t)used, ", FFmpeg %s", av_version_info());
+    for (int i = 0; i < 4; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%s %u.%u.%u", i ? ", " : " (", parts[i].name,
+                         parts[i].version >> 16, parts[i].version >> 8 & 255, parts[i].version & 255);
+    used += snprintf(text + used, sizeof text - (size_t)used, ")");
 #endif
     (void)used;
     if (out && size)

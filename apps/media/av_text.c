@@ -1,0 +1,43 @@
+/* FFmpeg's words for our errors. */
+#include "av_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+
+static _Thread_local char complaint[160];
+
+static void keep(void *context, int level, const char *format, va_list args)
+{
+    (void)context;
+    if (level > AV_LOG_ERROR)
+        return;
+    vsnprintf(complaint, sizeof complaint, format, args);
+    complaint[strcspn(complaint, "\r\n")] = 0;
+}
+
+void av_text_forget(void)
+{
+    complaint[0] = 0;
+}
+
+void av_text_quiet(void)
+{
+    av_log_set_callback(keep);
+    av_text_forget();
+}
+
+const char *av_text(int code)
+{
+    static _Thread_local char text[320];
+    char name[128] = "unknown fault";
+    av_strerror(code, name, sizeof name);
+    if (*complaint)
+        snprintf(text, sizeof text, "%s (%s)", name, complaint);
+    else
+        snprintf(text, sizeof text, "%s", name);
+    return text;
+}
