@@ -162,8 +162,9 @@ void av_decoder_close(av_decoder *d)
 /* One packet of our stream to the codec. A fault is 0 with its code in `fault`; -1: the codec cannot go on at all. */
 static void feed(av_decoder *d, int *fault)
 {
+    av_text_forget();
     int code = av_read_frame(d->format, d->packet);
-    *fault = 0;
+    *fault = av_text_demuxer_complained() ? AVERROR_INVALIDDATA : 0;
     if (code < 0) {
         if (code != AVERROR_EOF)
             *fault = code;

@@ -9,12 +9,16 @@
 #include <libavutil/log.h>
 
 static _Thread_local char complaint[160];
+static _Thread_local int by_demuxer;
 
 static void keep(void *context, int level, const char *format, va_list args)
 {
-    (void)context;
+    const AVClass *class = context ? *(AVClass **)context : NULL;
     if (level > AV_LOG_ERROR)
         return;
+    if (class)
+        by_demuxer |=
+            (class->get_category ? class->get_category(context) : class->category) == AV_CLASS_CATEGORY_DEMUXER;
     vsnprintf(complaint, sizeof complaint, format, args);
     complaint[strcspn(complaint, "\r\n")] = 0;
 }
@@ -22,6 +26,12 @@ static void keep(void *context, int level, const char *format, va_list args)
 void av_text_forget(void)
 {
     complaint[0] = 0;
+    by_demuxer = 0;
+}
+
+int av_text_demuxer_complained(void)
+{
+    return by_demuxer;
 }
 
 void av_text_quiet(void)

@@ -8,5 +8,7 @@ void av_text_quiet(void);
  * this thread. */
 const char *av_text(int code);
 void av_text_forget(void);
+/* 1 when the reader of the container has complained since: it goes on behind the damage and says nothing else. */
+int av_text_demuxer_complained(void);
 
 #endif

@@ -184,7 +184,7 @@ static int drop_bad(media_video *video)
         }
     }
     f->count = kept;
-    say(video, &bad, "damaged pictures");
+    say(video, &bad, bad.count == 1 ? "damaged picture" : "damaged pictures");
     return kept ? 0 : media_fail(&video->reader, "none of its %zu pictures can be read", bad.count);
 }
 
