@@ -5,9 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <libavutil/display.h>
-#include <libavutil/opt.h>
-
 #include "av_text.h"
 
 #define IO_BYTES 32768
@@ -54,29 +51,29 @@ static int probe(av_decoder *d, const media_reader *reader)
     if (streams > MOST)
         return media_fail(reader, "%u streams are more than the limit of %d", streams, MOST);
     for (unsigned i = 0; i < streams; i++) {
-        av_dict_set_int(&options[i], "max_pixels", (int64_t)limit_of(reader), 0);
-        av_dict_set_int(&options[i], "threads", 1, 0);
+        libav.av_dict_set_int(&options[i], "max_pixels", (int64_t)limit_of(reader), 0);
+        libav.av_dict_set_int(&options[i], "threads", 1, 0);
     }
-    int code = avformat_find_stream_info(d->format, streams ? options : NULL);
+    int code = libav.avformat_find_stream_info(d->format, streams ? options : NULL);
     for (unsigned i = 0; i < streams; i++)
-        av_dict_free(&options[i]);
+        libav.av_dict_free(&options[i]);
     return code < 0 ? media_fail(reader, "the streams of the video cannot be read: %s", av_text(code)) : 0;
 }
 
 static int open_container(av_decoder *d, const media_reader *reader)
 {
-    unsigned char *buffer = av_malloc(IO_BYTES);
-    d->io = buffer ? avio_alloc_context(buffer, IO_BYTES, 0, d->file, read_bytes, NULL, seek_bytes) : NULL;
+    unsigned char *buffer = libav.av_malloc(IO_BYTES);
+    d->io = buffer ? libav.avio_alloc_context(buffer, IO_BYTES, 0, d->file, read_bytes, NULL, seek_bytes) : NULL;
     if (!d->io) {
-        av_free(buffer);
+        libav.av_free(buffer);
         return media_fail(reader, "out of memory");
     }
-    d->format = avformat_alloc_context();
+    d->format = libav.avformat_alloc_context();
     if (!d->format)
         return media_fail(reader, "out of memory");
     d->format->pb = d->io;
     d->format->io_open = refuse_other_files;
-    int code = avformat_open_input(&d->format, NULL, NULL, NULL); /* no name: the content decides */
+    int code = libav.avformat_open_input(&d->format, NULL, NULL, NULL); /* no name: the content decides */
     if (code < 0)
         return media_fail(reader, "not a video that can be read: %s", av_text(code));
     return probe(d, reader);
@@ -84,7 +81,7 @@ static int open_container(av_decoder *d, const media_reader *reader)
 
 static int choose_stream(av_decoder *d, const media_reader *reader)
 {
-    int index = av_find_best_stream(d->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    int index = libav.av_find_best_stream(d->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (index < 0)
         return media_fail(reader, "there is no video in this file (%s)", d->format->iformat->name);
     d->stream = d->format->streams[index];
@@ -100,25 +97,25 @@ static int choose_stream(av_decoder *d, const media_reader *reader)
 static int open_codec(av_decoder *d, const media_reader *reader)
 {
     const AVCodecParameters *about = d->stream->codecpar;
-    const AVCodec *codec = avcodec_find_decoder(about->codec_id);
+    const AVCodec *codec = libav.avcodec_find_decoder(about->codec_id);
     char tag[AV_FOURCC_MAX_STRING_SIZE] = "";
     if (about->codec_id == AV_CODEC_ID_NONE)
-        return media_fail(reader, "unknown video codec '%s'", av_fourcc_make_string(tag, about->codec_tag));
+        return media_fail(reader, "unknown video codec '%s'", libav.av_fourcc_make_string(tag, about->codec_tag));
     if (!codec)
         return media_fail(reader, "the video codec %s is not supported by the installed FFmpeg",
-                          avcodec_get_name(about->codec_id));
+                          libav.avcodec_get_name(about->codec_id));
     if (about->width > 0 && about->height > 0 &&
         media_check_size(reader, (uint64_t)about->width, (uint64_t)about->height))
         return -1;
-    d->codec = avcodec_alloc_context3(codec);
-    if (!d->codec || avcodec_parameters_to_context(d->codec, about) < 0)
+    d->codec = libav.avcodec_alloc_context3(codec);
+    if (!d->codec || libav.avcodec_parameters_to_context(d->codec, about) < 0)
         return media_fail(reader, "out of memory");
     d->codec->pkt_timebase = d->stream->time_base;
     d->codec->max_pixels = (int64_t)limit_of(reader);
     d->codec->thread_count = 1; /* faults belong to the packet that has them; the model takes far longer anyway */
-    int code = avcodec_open2(d->codec, codec, NULL);
-    return code < 0 ? media_fail(reader, "the decoder for %s cannot be opened: %s", avcodec_get_name(about->codec_id),
-                                 av_text(code))
+    int code = libav.avcodec_open2(d->codec, codec, NULL);
+    return code < 0 ? media_fail(reader, "the decoder for %s cannot be opened: %s",
+                                 libav.avcodec_get_name(about->codec_id), av_text(code))
                     : 0;
 }
 
@@ -126,8 +123,8 @@ int av_decoder_open(av_decoder *d, const media_reader *reader, FILE *file, int s
 {
     *d = (av_decoder){.file = file, .skip_bad = skip_bad};
     av_text_quiet();
-    d->packet = av_packet_alloc();
-    d->spare = av_frame_alloc();
+    d->packet = libav.av_packet_alloc();
+    d->spare = libav.av_frame_alloc();
     if (!d->packet || !d->spare)
         return media_fail(reader, "out of memory");
     return open_container(d, reader) || choose_stream(d, reader) || open_codec(d, reader) ? -1 : 0;
@@ -135,11 +132,11 @@ int av_decoder_open(av_decoder *d, const media_reader *reader, FILE *file, int s
 
 static void close_container(av_decoder *d)
 {
-    avcodec_free_context(&d->codec);
-    avformat_close_input(&d->format);
+    libav.avcodec_free_context(&d->codec);
+    libav.avformat_close_input(&d->format);
     if (d->io)
-        av_freep(&d->io->buffer);
-    avio_context_free(&d->io);
+        libav.av_freep(&d->io->buffer);
+    libav.avio_context_free(&d->io);
     d->stream = NULL;
     d->draining = 0;
 }
@@ -155,31 +152,31 @@ int av_decoder_restart(av_decoder *d, const media_reader *reader)
 void av_decoder_close(av_decoder *d)
 {
     close_container(d);
-    av_packet_free(&d->packet);
-    av_frame_free(&d->spare);
+    libav.av_packet_free(&d->packet);
+    libav.av_frame_free(&d->spare);
 }
 
 /* One packet of our stream to the codec. A fault is 0 with its code in `fault`; -1: the codec cannot go on at all. */
 static void feed(av_decoder *d, int *fault)
 {
     av_text_forget();
-    int code = av_read_frame(d->format, d->packet);
+    int code = libav.av_read_frame(d->format, d->packet);
     *fault = av_text_demuxer_complained() ? AVERROR_INVALIDDATA : 0;
     if (code < 0) {
         if (code != AVERROR_EOF)
             *fault = code;
         d->draining = 1;
-        avcodec_send_packet(d->codec, NULL);
+        libav.avcodec_send_packet(d->codec, NULL);
         return;
     }
     if (d->packet->stream_index == d->stream->index) {
         if (d->packet->flags & AV_PKT_FLAG_CORRUPT)
             *fault = AVERROR_INVALIDDATA;
-        code = avcodec_send_packet(d->codec, d->packet);
+        code = libav.avcodec_send_packet(d->codec, d->packet);
         if (code < 0 && code != AVERROR_EOF)
             *fault = code;
     }
-    av_packet_unref(d->packet);
+    libav.av_packet_unref(d->packet);
 }
 
 static int is_damaged(const AVFrame *frame)
@@ -191,7 +188,7 @@ int av_decoder_next(av_decoder *d, const media_reader *reader, AVFrame *out, int
 {
     av_text_forget();
     for (;;) {
-        int fault = 0, code = avcodec_receive_frame(d->codec, out);
+        int fault = 0, code = libav.avcodec_receive_frame(d->codec, out);
         if (!code && !is_damaged(out))
             return 1;
         if (code == AVERROR_EOF || (code == AVERROR(EAGAIN) && d->draining))
@@ -202,7 +199,7 @@ int av_decoder_next(av_decoder *d, const media_reader *reader, AVFrame *out, int
             fault = code;
         else
             feed(d, &fault);
-        av_frame_unref(out);
+        libav.av_frame_unref(out);
         if (fault == AVERROR(ENOMEM))
             return media_fail(reader, "out of memory at frame %lld", (long long)number);
         if (fault && !d->skip_bad)
@@ -213,18 +210,18 @@ int av_decoder_next(av_decoder *d, const media_reader *reader, AVFrame *out, int
 
 int av_decoder_seek(av_decoder *d, int64_t time, AVFrame *out)
 {
-    if (!d->codec || av_seek_frame(d->format, d->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
+    if (!d->codec || libav.av_seek_frame(d->format, d->stream->index, time, AVSEEK_FLAG_BACKWARD) < 0)
         return 0;
-    avcodec_flush_buffers(d->codec);
+    libav.avcodec_flush_buffers(d->codec);
     d->draining = 0;
     for (;;) {
-        int fault, code = avcodec_receive_frame(d->codec, out);
+        int fault, code = libav.avcodec_receive_frame(d->codec, out);
         if (!code && av_frame_is_key(out) && !is_damaged(out))
             return 1;
         if (code == AVERROR_EOF || (code == AVERROR(EAGAIN) && d->draining))
             return 0;
         if (!code)
-            av_frame_unref(out);
+            libav.av_frame_unref(out);
         else
             feed(d, &fault);
     }
@@ -233,12 +230,12 @@ int av_decoder_seek(av_decoder *d, int64_t time, AVFrame *out)
 static const uint8_t *display_matrix(const AVStream *stream)
 {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-    const AVPacketSideData *side = av_packet_side_data_get(
+    const AVPacketSideData *side = libav.av_packet_side_data_get(
         stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
     return side && side->size >= 9 * sizeof(int32_t) ? side->data : NULL;
 #else
     size_t size = 0;
-    const uint8_t *data = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    const uint8_t *data = libav.av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
     return size >= 9 * sizeof(int32_t) ? data : NULL;
 #endif
 }

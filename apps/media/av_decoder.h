@@ -2,9 +2,7 @@
 #ifndef MEDIA_AV_DECODER_H
 #define MEDIA_AV_DECODER_H
 
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-
+#include "av_api.h"
 #include "internal.h"
 
 typedef struct av_decoder {

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <libavutil/error.h>
-#include <libavutil/log.h>
+#include "av_api.h"
 
 static _Thread_local char complaint[160];
 static _Thread_local int by_demuxer;
@@ -36,7 +35,7 @@ int av_text_demuxer_complained(void)
 
 void av_text_quiet(void)
 {
-    av_log_set_callback(keep);
+    libav.av_log_set_callback(keep);
     av_text_forget();
 }
 
@@ -44,7 +43,7 @@ const char *av_text(int code)
 {
     static _Thread_local char text[320];
     char name[128] = "unknown fault";
-    av_strerror(code, name, sizeof name);
+    libav.av_strerror(code, name, sizeof name);
     if (*complaint)
         snprintf(text, sizeof text, "%s (%s)", name, complaint);
     else

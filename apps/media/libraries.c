@@ -13,14 +13,27 @@
 #include <tiffio.h>
 #endif
 #ifdef HAVE_FFMPEG
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/avutil.h>
-#include <libswscale/swscale.h>
+#include "av_api.h"
 #endif
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
+
+#ifdef HAVE_FFMPEG
+static int add_ffmpeg(char *out, size_t size)
+{
+    const char *missing = av_api_load();
+    if (missing)
+        return snprintf(out, size, ", no FFmpeg (%s is missing)", missing);
+    unsigned codec = libav.avcodec_version(), format = libav.avformat_version(), util = libav.avutil_version(),
+             scale = libav.swscale_version();
+    return snprintf(
+        out, size,
+        ", FFmpeg %.60s (libavcodec %u.%u.%u, libavformat %u.%u.%u, libavutil %u.%u.%u, libswscale %u.%u.%u)",
+        libav.av_version_info(), codec >> 16, codec >> 8 & 255, codec & 255, format >> 16, format >> 8 & 255,
+        format & 255, util >> 16, util >> 8 & 255, util & 255, scale >> 16, scale >> 8 & 255, scale & 255);
+}
+#endif
 
 void media_libraries(char *out, size_t size)
 {
@@ -47,18 +60,7 @@ void media_libraries(char *out, size_t size)
     used += snprintf(text + used, sizeof text - (size_t)used, ", libexif %s", LIBEXIF_VERSION);
 #endif
 #ifdef HAVE_FFMPEG
-    const struct {
-        const char *name;
-        unsigned version;
-    } parts[] = {{"libavcodec", avcodec_version()},
-                 {"libavformat", avformat_version()},
-                 {"libavutil", avutil_version()},
-                 {"libswscale", swscale_version()}};
-    used += snprintf(text + used, sizeof text - (size_t)used, ", FFmpeg %s", av_version_info());
-    for (int i = 0; i < 4; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%s%s %u.%u.%u", i ? ", " : " (", parts[i].name,
-                         parts[i].version >> 16, parts[i].version >> 8 & 255, parts[i].version & 255);
-    used += snprintf(text + used, sizeof text - (size_t)used, ")");
+    used += add_ffmpeg(text + used, sizeof text - (size_t)used);
 #endif
     (void)used;
     if (out && size)

@@ -31,11 +31,7 @@ int media_movie_close(media_movie *movie, int keep, char *error, size_t error_si
 #include <stdlib.h>
 #include <string.h>
 
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/opt.h>
-#include <libswscale/swscale.h>
-
+#include "av_api.h"
 #include "av_text.h"
 #include "output.h"
 
@@ -105,9 +101,9 @@ static const char *container_of(const char *path)
 static const AVCodec *encoder_for(const char *container)
 {
     if (!strcmp(container, "webm"))
-        return avcodec_find_encoder_by_name("libvpx-vp9");
-    const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
-    return codec ? codec : avcodec_find_encoder(AV_CODEC_ID_MPEG4);
+        return libav.avcodec_find_encoder_by_name("libvpx-vp9");
+    const AVCodec *codec = libav.avcodec_find_encoder_by_name("libx264");
+    return codec ? codec : libav.avcodec_find_encoder(AV_CODEC_ID_MPEG4);
 }
 
 static int open_encoder(media_movie *m, const char *container, double fps)
@@ -116,33 +112,33 @@ static int open_encoder(media_movie *m, const char *container, double fps)
     AVDictionary *options = NULL;
     if (!codec)
         return media_fail(&m->reader, "the installed FFmpeg has no encoder for %s video", container);
-    AVCodecContext *c = m->codec = avcodec_alloc_context3(codec);
+    AVCodecContext *c = m->codec = libav.avcodec_alloc_context3(codec);
     if (!c)
         return media_fail(&m->reader, "out of memory");
     c->width = m->width + (m->width & 1);
     c->height = m->height + (m->height & 1);
     c->pix_fmt = AV_PIX_FMT_YUV420P;
     c->time_base = (AVRational){1, TICKS_A_SECOND};
-    c->framerate = av_d2q(fps, 100000);
+    c->framerate = libav.av_d2q(fps, 100000);
     c->colorspace = AVCOL_SPC_SMPTE170M; /* what the scaler makes, and what is assumed where it is not written down */
     c->color_range = AVCOL_RANGE_MPEG;
     c->thread_count = 2; /* each more holds frames of its own */
     if (m->format->oformat->flags & AVFMT_GLOBALHEADER)
         c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (codec->id == AV_CODEC_ID_H264) {
-        av_dict_set(&options, "preset", "veryfast", 0);
-        av_dict_set(&options, "crf", "18", 0);
+        libav.av_dict_set(&options, "preset", "veryfast", 0);
+        libav.av_dict_set(&options, "crf", "18", 0);
     } else if (codec->id == AV_CODEC_ID_VP9) {
-        av_dict_set(&options, "deadline", "realtime", 0);
-        av_dict_set(&options, "cpu-used", "6", 0);
-        av_dict_set(&options, "crf", "24", 0);
-        av_dict_set(&options, "b", "0", 0);
+        libav.av_dict_set(&options, "deadline", "realtime", 0);
+        libav.av_dict_set(&options, "cpu-used", "6", 0);
+        libav.av_dict_set(&options, "crf", "24", 0);
+        libav.av_dict_set(&options, "b", "0", 0);
     } else {
         c->flags |= AV_CODEC_FLAG_QSCALE;
         c->global_quality = 3 * FF_QP2LAMBDA;
     }
-    int code = avcodec_open2(c, codec, &options);
-    av_dict_free(&options);
+    int code = libav.avcodec_open2(c, codec, &options);
+    libav.av_dict_free(&options);
     return code < 0 ? media_fail(&m->reader, "the encoder %s refuses %d x %d pixels: %s", codec->name, c->width,
                                  c->height, av_text(code))
                     : 0;
@@ -150,13 +146,13 @@ static int open_encoder(media_movie *m, const char *container, double fps)
 
 static int open_container(media_movie *m, const char *container)
 {
-    int code = avformat_alloc_output_context2(&m->format, NULL, container, NULL);
+    int code = libav.avformat_alloc_output_context2(&m->format, NULL, container, NULL);
     if (code < 0)
         return media_fail(&m->reader, "the installed FFmpeg writes no %s files", container);
-    unsigned char *buffer = av_malloc(IO_BYTES);
-    m->io = buffer ? avio_alloc_context(buffer, IO_BYTES, 1, m, NULL, write_bytes, seek_bytes) : NULL;
+    unsigned char *buffer = libav.av_malloc(IO_BYTES);
+    m->io = buffer ? libav.avio_alloc_context(buffer, IO_BYTES, 1, m, NULL, write_bytes, seek_bytes) : NULL;
     if (!m->io) {
-        av_free(buffer);
+        libav.av_free(buffer);
         return media_fail(&m->reader, "out of memory");
     }
     if (fseeko(m->output.file, 0, SEEK_CUR)) /* a pipe */
@@ -167,12 +163,12 @@ static int open_container(media_movie *m, const char *container)
 
 static int begin(media_movie *m)
 {
-    m->stream = avformat_new_stream(m->format, NULL);
-    if (!m->stream || avcodec_parameters_from_context(m->stream->codecpar, m->codec) < 0)
+    m->stream = libav.avformat_new_stream(m->format, NULL);
+    if (!m->stream || libav.avcodec_parameters_from_context(m->stream->codecpar, m->codec) < 0)
         return media_fail(&m->reader, "out of memory");
     m->stream->time_base = m->codec->time_base;
     m->stream->avg_frame_rate = m->codec->framerate;
-    int code = avformat_write_header(m->format, NULL);
+    int code = libav.avformat_write_header(m->format, NULL);
     if (code < 0)
         return media_fail(&m->reader, "cannot be written: %s", av_text(code));
     m->begun = 1;
@@ -182,8 +178,8 @@ static int begin(media_movie *m)
 static int make_buffers(media_movie *m)
 {
     int width = m->codec->width, height = m->codec->height;
-    m->packet = av_packet_alloc();
-    m->frame = av_frame_alloc();
+    m->packet = libav.av_packet_alloc();
+    m->frame = libav.av_frame_alloc();
     if (m->frame) {
         m->frame->format = m->codec->pix_fmt;
         m->frame->width = width;
@@ -193,9 +189,9 @@ static int make_buffers(media_movie *m)
     }
     if (width != m->width || height != m->height)
         m->padded = malloc((size_t)width * (size_t)height * 3);
-    m->scaler = sws_getContext(width, height, AV_PIX_FMT_RGB24, width, height, m->codec->pix_fmt,
-                               SWS_BILINEAR | SWS_ACCURATE_RND | SWS_BITEXACT, NULL, NULL, NULL);
-    if (!m->packet || !m->frame || av_frame_get_buffer(m->frame, 0) < 0 || !m->scaler ||
+    m->scaler = libav.sws_getContext(width, height, AV_PIX_FMT_RGB24, width, height, m->codec->pix_fmt,
+                                     SWS_BILINEAR | SWS_ACCURATE_RND | SWS_BITEXACT, NULL, NULL, NULL);
+    if (!m->packet || !m->frame || libav.av_frame_get_buffer(m->frame, 0) < 0 || !m->scaler ||
         ((width != m->width || height != m->height) && !m->padded))
         return media_fail(&m->reader, "out of memory for %d x %d pixels", width, height);
     return 0;
@@ -203,14 +199,14 @@ static int make_buffers(media_movie *m)
 
 static void forget(media_movie *m)
 {
-    av_packet_free(&m->packet);
-    av_frame_free(&m->frame);
-    avcodec_free_context(&m->codec);
-    avformat_free_context(m->format);
+    libav.av_packet_free(&m->packet);
+    libav.av_frame_free(&m->frame);
+    libav.avcodec_free_context(&m->codec);
+    libav.avformat_free_context(m->format);
     if (m->io)
-        av_freep(&m->io->buffer);
-    avio_context_free(&m->io);
-    sws_freeContext(m->scaler);
+        libav.av_freep(&m->io->buffer);
+    libav.avio_context_free(&m->io);
+    libav.sws_freeContext(m->scaler);
     free(m->padded);
     free(m->path);
     free(m);
@@ -221,7 +217,10 @@ int media_movie_open(const char *path, int width, int height, double fps, media_
 {
     media_reader name = {.label = path, .error = error, .error_size = error_size};
     const char *container = container_of(path);
+    const char *missing = av_api_load();
     *out = NULL;
+    if (missing)
+        return media_fail(&name, "writing a video needs FFmpeg; %s is missing", missing);
     av_text_quiet();
     if (!container)
         return media_fail(&name, "a video's name must end in .mp4, .m4v, .mov, .mkv or .webm");
@@ -260,7 +259,7 @@ int media_movie_open(const char *path, int width, int height, double fps, media_
 static int drain(media_movie *m)
 {
     for (;;) {
-        int code = avcodec_receive_packet(m->codec, m->packet);
+        int code = libav.avcodec_receive_packet(m->codec, m->packet);
         if (code == AVERROR(EAGAIN) || code == AVERROR_EOF)
             return 0;
         if (code < 0)
@@ -268,8 +267,8 @@ static int drain(media_movie *m)
         if (m->packet->duration <= 0)
             m->packet->duration = m->step; /* what the last frame lasts; the others last until the next */
         m->packet->stream_index = m->stream->index;
-        av_packet_rescale_ts(m->packet, m->codec->time_base, m->stream->time_base);
-        code = av_interleaved_write_frame(m->format, m->packet);
+        libav.av_packet_rescale_ts(m->packet, m->codec->time_base, m->stream->time_base);
+        code = libav.av_interleaved_write_frame(m->format, m->packet);
         if (code < 0)
             return media_fail(&m->reader, "cannot be written: %s", av_text(code));
     }
@@ -302,15 +301,15 @@ static int encode(media_movie *m, const uint8_t *rgb, double pts_ms)
                           (double)m->last * 1000 / TICKS_A_SECOND);
     if (m->frames && time <= m->last) /* no two frames at one time */
         time = m->last + 1;
-    int code = av_frame_make_writable(m->frame);
+    int code = libav.av_frame_make_writable(m->frame);
     if (code < 0)
         return media_fail(&m->reader, "out of memory for %d x %d pixels", m->codec->width, m->codec->height);
     const uint8_t *planes[4] = {pad(m, rgb)};
     int strides[4] = {m->codec->width * 3};
-    sws_scale(m->scaler, planes, strides, 0, m->codec->height, m->frame->data, m->frame->linesize);
+    libav.sws_scale(m->scaler, planes, strides, 0, m->codec->height, m->frame->data, m->frame->linesize);
     m->frame->pts = m->last = time;
     m->frames++;
-    code = avcodec_send_frame(m->codec, m->frame);
+    code = libav.avcodec_send_frame(m->codec, m->frame);
     return code < 0 ? media_fail(&m->reader, "a frame cannot be encoded: %s", av_text(code)) : drain(m);
 }
 
@@ -332,12 +331,12 @@ static int finish(media_movie *m)
         return media_fail(&m->reader, "not written: a frame failed");
     if (!m->frames)
         return media_fail(&m->reader, "not written: there was no frame");
-    code = avcodec_send_frame(m->codec, NULL);
+    code = libav.avcodec_send_frame(m->codec, NULL);
     if (code < 0)
         return media_fail(&m->reader, "the last frames cannot be encoded: %s", av_text(code));
     if (drain(m))
         return -1;
-    code = av_write_trailer(m->format);
+    code = libav.av_write_trailer(m->format);
     m->begun = 0;
     if (code >= 0 && m->io->error < 0)
         code = m->io->error;
@@ -355,7 +354,7 @@ int media_movie_close(media_movie *m, int keep, char *error, size_t error_size)
     if (keep)
         status = finish(m);
     if (m->begun && m->io) /* lets the container free what it has made, without looking at what comes of it */
-        av_write_trailer(m->format);
+        libav.av_write_trailer(m->format);
     m->failed |= status != 0;
     int closed = media_output_close(&m->output, keep && !status, status ? NULL : error, status ? 0 : error_size);
     forget(m);

@@ -20,10 +20,6 @@ int video_open_file(media_video *video, FILE *file)
 #include <stdlib.h>
 #include <string.h>
 
-#include <libavutil/imgutils.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
-
 #include "av_decoder.h"
 
 #define WINDOW_BYTES (UINT64_C(64) << 20)
@@ -55,7 +51,7 @@ typedef struct film {
 static void empty_window(film *f)
 {
     for (int i = 0; i < f->held; i++)
-        av_frame_unref(f->window[i]);
+        libav.av_frame_unref(f->window[i]);
     f->held = 0;
 }
 
@@ -66,14 +62,14 @@ static void hold(film *f, AVFrame *frame, int64_t index)
         empty_window(f);
     if (f->held == f->most) {
         AVFrame *oldest = f->window[0];
-        av_frame_unref(oldest);
+        libav.av_frame_unref(oldest);
         memmove(f->window, f->window + 1, (size_t)(f->held - 1) * sizeof *f->window);
         f->window[--f->held] = oldest;
         f->first++;
     }
     if (!f->held)
         f->first = index;
-    av_frame_move_ref(f->window[f->held++], frame);
+    libav.av_frame_move_ref(f->window[f->held++], frame);
     f->next = index + 1;
 }
 
@@ -121,7 +117,7 @@ static int advance(media_video *video)
         media_fail(&video->reader,
                    "frame %lld has %d x %d pixels, but the first frame has %d x %d; all must have one size",
                    (long long)f->next, frame->width, frame->height, f->width, f->height);
-        av_frame_unref(frame);
+        libav.av_frame_unref(frame);
         f->broken = 1;
         return -1;
     }
@@ -132,7 +128,7 @@ static int advance(media_video *video)
     if (status == 1)
         hold(f, frame, f->next);
     else
-        av_frame_unref(frame);
+        libav.av_frame_unref(frame);
     return status;
 }
 
@@ -185,7 +181,7 @@ static int go_back(media_video *video, int64_t index)
             hold(f, frame, found);
             return 0;
         }
-        av_frame_unref(frame);
+        libav.av_frame_unref(frame);
         key = key_before(f, key - 1);
     }
     return from_the_beginning(video);
@@ -236,18 +232,18 @@ static int prepare_scaler(media_video *video, const AVFrame *frame)
     int full = is_full_range(frame), space = (int)frame->colorspace;
     if (f->scaler && f->scaler_format == frame->format && f->scaler_space == space && f->scaler_range == full)
         return 0;
-    sws_freeContext(f->scaler);
+    libav.sws_freeContext(f->scaler);
     f->scaler = NULL;
-    if (sws_isSupportedInput((enum AVPixelFormat)frame->format))
-        f->scaler = sws_getContext(
+    if (libav.sws_isSupportedInput((enum AVPixelFormat)frame->format))
+        f->scaler = libav.sws_getContext(
             frame->width, frame->height, (enum AVPixelFormat)frame->format, frame->width, frame->height,
             AV_PIX_FMT_RGB24, SWS_BILINEAR | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND | SWS_BITEXACT, NULL, NULL, NULL);
     if (!f->scaler) {
-        const char *name = av_get_pix_fmt_name((enum AVPixelFormat)frame->format);
+        const char *name = libav.av_get_pix_fmt_name((enum AVPixelFormat)frame->format);
         return media_fail(&video->reader, "the pixel format %s cannot be converted", name ? name : "of the video");
     }
-    sws_setColorspaceDetails(f->scaler, sws_getCoefficients(space), full, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0,
-                             1 << 16, 1 << 16);
+    libav.sws_setColorspaceDetails(f->scaler, libav.sws_getCoefficients(space), full,
+                                   libav.sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
     f->scaler_format = frame->format;
     f->scaler_space = space;
     f->scaler_range = full;
@@ -274,8 +270,8 @@ static int show(media_video *video, int64_t index)
     f->shown.height = f->height;
     uint8_t *planes[4] = {f->shown.pixels};
     int strides[4] = {f->width * 3};
-    if (sws_scale(f->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, f->height, planes, strides) !=
-        f->height)
+    if (libav.sws_scale(f->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, f->height, planes,
+                        strides) != f->height)
         return media_fail(&video->reader, "frame %lld cannot be converted", (long long)index);
     if (f->orientation > 1 && media_orient(&video->reader, &f->shown, f->orientation))
         return -1;
@@ -316,8 +312,8 @@ static void film_close(media_video *video)
     if (!f)
         return;
     for (int i = 0; i < WINDOW_FRAMES; i++)
-        av_frame_free(&f->window[i]);
-    sws_freeContext(f->scaler);
+        libav.av_frame_free(&f->window[i]);
+    libav.sws_freeContext(f->scaler);
     av_decoder_close(&f->decoder);
     media_picture_free(&f->shown);
     free(f->table);
@@ -337,7 +333,7 @@ static void describe(media_video *video)
     film *f = video->state;
     const AVStream *stream = f->decoder.stream;
     const AVFrame *frame = f->window[0];
-    AVRational rate = av_guess_frame_rate(f->decoder.format, f->decoder.stream, NULL);
+    AVRational rate = libav.av_guess_frame_rate(f->decoder.format, f->decoder.stream, NULL);
     AVRational aspect = frame->sample_aspect_ratio;
     int turned = f->orientation >= 5;
     video->info.width = turned ? f->height : f->width;
@@ -353,7 +349,7 @@ static void describe(media_video *video)
     if (video->info.estimate < 0)
         video->info.estimate = 0;
     snprintf(video->info.format, sizeof video->info.format, "%s", f->decoder.format->iformat->name);
-    snprintf(video->info.codec, sizeof video->info.codec, "%s", avcodec_get_name(stream->codecpar->codec_id));
+    snprintf(video->info.codec, sizeof video->info.codec, "%s", libav.avcodec_get_name(stream->codecpar->codec_id));
     if (aspect.num > 0 && aspect.den > 0 && aspect.num != aspect.den)
         add_notice(video, "its pixels are not square; they are taken as if they were");
     if (frame->color_trc == AVCOL_TRC_SMPTE2084 || frame->color_trc == AVCOL_TRC_ARIB_STD_B67)
@@ -367,7 +363,7 @@ static int take_first(media_video *video)
     int status = advance(video);
     if (!status)
         return media_fail(&video->reader, "no frame of the video (%s) can be decoded",
-                          avcodec_get_name(f->decoder.stream->codecpar->codec_id));
+                          libav.avcodec_get_name(f->decoder.stream->codecpar->codec_id));
     if (status != 1)
         return -1;
     const AVFrame *frame = f->window[0];
@@ -376,7 +372,7 @@ static int take_first(media_video *video)
         return -1;
     f->width = frame->width;
     f->height = frame->height;
-    int bytes = av_image_get_buffer_size((enum AVPixelFormat)frame->format, frame->width, frame->height, 32);
+    int bytes = libav.av_image_get_buffer_size((enum AVPixelFormat)frame->format, frame->width, frame->height, 32);
     uint64_t fit = bytes > 0 ? WINDOW_BYTES / (uint64_t)bytes : 0;
     f->most = fit > WINDOW_FRAMES ? WINDOW_FRAMES : fit < 2 ? 2 : (int)fit;
     return 0;
@@ -385,10 +381,12 @@ static int take_first(media_video *video)
 int video_open_file(media_video *video, FILE *file)
 {
     static const video_kind kind = {film_read, film_count, film_close};
-    film *f = calloc(1, sizeof *f);
+    const char *missing = av_api_load();
+    film *f = missing ? NULL : calloc(1, sizeof *f);
     if (!f) {
         fclose(file);
-        return media_fail(&video->reader, "out of memory");
+        return missing ? media_fail(&video->reader, "video files need FFmpeg; %s is missing", missing)
+                       : media_fail(&video->reader, "out of memory");
     }
     f->file = file;
     f->can_jump = 1;
@@ -397,7 +395,7 @@ int video_open_file(media_video *video, FILE *file)
     video->kind = &kind;
     video->state = f;
     for (int i = 0; i < WINDOW_FRAMES; i++)
-        if (!(f->window[i] = av_frame_alloc()))
+        if (!(f->window[i] = libav.av_frame_alloc()))
             return media_fail(&video->reader, "out of memory");
     if (av_decoder_open(&f->decoder, &video->reader, file, video->options.skip_bad) || take_first(video))
         return -1;

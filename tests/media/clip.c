@@ -9,6 +9,13 @@
 
 #include "support.h"
 
+/* libx265 keeps some memory after it was closed. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
+{
+    return "leak:libx265\n";
+}
+
 #define BITS 8
 #define BAR 12  /* a bit's width */
 #define TALL 16 /* the code's height: bits, and below them their opposites */
