@@ -159,13 +159,14 @@ static void fill(const clip *about, int index, uint8_t *upright, uint8_t *stored
 void clip_write(const char *path, const clip *about)
 {
     AVFormatContext *format = NULL;
+    AVDictionary *options = NULL;
     size_t bytes = (size_t)about->width * (size_t)about->height * 3;
     uint8_t *upright = malloc(bytes), *stored = malloc(bytes + 64);
     AVFrame *frame = av_frame_alloc();
     AVPacket *packet = av_packet_alloc();
     assert_true(upright && stored && frame && packet);
     av_log_set_level(AV_LOG_QUIET);
-    check(avformat_alloc_output_context2(&format, NULL, about->container, NULL), about->container);
+    check(avformat_alloc_output_context2(&format, NULL, about->container, path), about->container);
     AVCodecContext *c = open_encoder(about, format->oformat);
     AVStream *stream = avformat_new_stream(format, NULL);
     assert_non_null(stream);
@@ -175,7 +176,10 @@ void clip_write(const char *path, const clip *about)
     if (about->rotation)
         set_rotation(stream, about->rotation);
     check(avio_open(&format->pb, path, AVIO_FLAG_WRITE), path);
-    check(avformat_write_header(format, NULL), "the header");
+    av_dict_set(&options, "movflags", "faststart",
+                0); /* the index first, so that a film that is cut off can be opened */
+    check(avformat_write_header(format, &options), "the header");
+    av_dict_free(&options);
     struct SwsContext *scaler = sws_getContext(c->width, c->height, AV_PIX_FMT_RGB24, c->width, c->height, c->pix_fmt,
                                                SWS_BILINEAR | SWS_ACCURATE_RND, NULL, NULL, NULL);
     assert_non_null(scaler);

@@ -311,6 +311,32 @@ static void test_damaged(void **unused)
     free(bytes);
 }
 
+/* A film that ends too early: the frames that are whole, then an error that names the next. */
+static void test_cut_off(void **unused)
+{
+    (void)unused;
+    static const clip films[] = {{"mp4", "libx264", 160, 96, 40, 10, 3, 0, NULL, 0, {0}, 0, 0},
+                                 {"mov", "libx265", 160, 96, 40, 10, 3, 0, NULL, 0, {0}, 0, 0},
+                                 {"matroska", "libvpx", 160, 96, 40, 10, 0, 0, NULL, 0, {0}, 0, 0}};
+    for (size_t i = 0; i < sizeof films / sizeof *films; i++) {
+        size_t size;
+        clip_write(scratch("whole"), &films[i]);
+        uint8_t *bytes = scratch_read(scratch("whole"), &size);
+        for (int tenths = 5; tenths < 10; tenths++) {
+            char text[60];
+            int status;
+            scratch_write(scratch("cut"), bytes, size * (size_t)tenths / 10);
+            int n = read_all(scratch("cut"), NULL, &status);
+            if (status != -1)
+                fail_msg("%s cut to %d tenths: %d frames and no error", films[i].container, tenths, n);
+            assert_in_range(n, 1, 39);
+            snprintf(text, sizeof text, "damaged or cut off at or soon after frame %d:", n);
+            assert_non_null(strstr(error, text));
+        }
+        free(bytes);
+    }
+}
+
 /* What libav says must not reach standard error: it is a file while damaged films are read. */
 static void test_quiet_flips(void **unused)
 {
@@ -372,6 +398,7 @@ int main(void)
         cmocka_unit_test_teardown(test_colours, scratch_empty),
         cmocka_unit_test_teardown(test_refused, scratch_empty),
         cmocka_unit_test_teardown(test_damaged, scratch_empty),
+        cmocka_unit_test_teardown(test_cut_off, scratch_empty),
         cmocka_unit_test_teardown(test_quiet_flips, scratch_empty),
         cmocka_unit_test(test_libraries),
     };
