@@ -17,6 +17,10 @@ zlib1g-dev      pkg-config --exists zlib
 libwebp-dev     pkg-config --exists libwebp
 libtiff-dev     pkg-config --exists libtiff-4
 libexif-dev     pkg-config --exists libexif
+libavformat-dev pkg-config --exists libavformat
+libavcodec-dev  pkg-config --exists libavcodec
+libswscale-dev  pkg-config --exists libswscale
+libavutil-dev   pkg-config --exists libavutil
 libcmocka-dev   pkg-config --exists cmocka
 "
 [ "${1:-}" != test ] || needs="$needs
