@@ -1,0 +1,100 @@
+/* What `track` works on, shared by its files: the prompts (track_prompts.c), the frames (cmd_track.c), the outputs
+ * (track_output.c). */
+#ifndef CLI_TRACK_H
+#define CLI_TRACK_H
+
+#include "common.h"
+#include "mask_file.h"
+#include "npz.h"
+#include "output.h"
+#include "progress.h"
+#include "video.h"
+
+struct media_movie;
+
+/* Everything that was said of one object on one frame. */
+typedef struct track_prompt {
+    int64_t id, frame;
+    sam2_point *points; /* as they were written: pixels, or fractions */
+    int point_count, point_capacity;
+    int has_box;
+    sam2_box box;
+    const char *mask; /* the file, or NULL */
+    uint8_t *bytes;   /* a mask that was read elsewhere, [height][width]; or NULL */
+    int width, height;
+    int done; /* the tracker has it */
+} track_prompt;
+
+typedef struct track_prompts {
+    track_prompt *list; /* in the order of the command line */
+    int count, capacity;
+} track_prompts;
+
+/* For the option table: ID:FRAME:point:X,Y[,LABEL][;X,Y[,LABEL]...], ID:FRAME:box:X1,Y1,X2,Y2, ID:FRAME:mask:FILE.
+ * Points and a box of the same object and frame go together. */
+int track_prompts_add(void *target, const char *value, char *error, size_t error_size);
+/* An object's mask; `bytes` becomes the list's. */
+int track_prompts_add_mask(track_prompts *prompts, int64_t id, int64_t frame, uint8_t *bytes, int width, int height);
+void track_prompts_free(track_prompts *prompts);
+
+typedef enum track_layout { LAYOUT_OBJECTS, LAYOUT_LABELS } track_layout;
+
+/* Runs of a mask, kept until an overlay can be drawn. */
+typedef struct kept_mask {
+    int64_t frame;
+    int object;     /* its place among the tracker's, for its colour */
+    uint32_t *runs; /* pixels outside and inside in turn, row by row */
+    size_t run_count;
+} kept_mask;
+
+typedef struct track {
+    /* the command line */
+    common_options common;
+    picture_options reading;
+    media_video_options source;
+    track_prompts prompts;
+    const char *input, *output, *overlay_file, *json_file, *dump_file;
+    int units, layout, reverse, both, live, evaluation, no_fill, forget_corrections, non_overlap, progress_kind;
+    int memory_frames, conditioning_limit, memory_stride;
+    int64_t start, frames; /* -1: the earliest prompt, all */
+    const char *vos_masks; /* --vos: the folder of first masks */
+    /* what is worked on */
+    media_video *video;
+    const media_video_info *about;
+    sam2_model *model;
+    sam2_model_info info;
+    sam2_context *context;
+    sam2_tracker *tracker;
+    sam2_features *features; /* of `features_frame` */
+    int64_t features_frame;
+    int64_t frame_total; /* frames of the video that are used; -1: unknown */
+    progress progress;
+    int64_t done;
+    int64_t area; /* of all masks together */
+    /* outputs */
+    uint8_t *mask;   /* [height][width], of one object */
+    int32_t *labels; /* [height][width], or NULL */
+    uint8_t *pixels; /* [height][width][3], an overlay's frame, or NULL */
+    double previous_pts;
+    float *logits;   /* [height][width], for the dump, or NULL */
+    media_output json;
+    struct media_movie *movie;
+    npz_writer *dump;
+    int dump_failed;
+    char dump_error[512];
+    kept_mask *kept;
+    size_t kept_count, kept_capacity;
+} track;
+
+/* All return 0 or an exit status, with the failure reported. */
+int track_outputs_check(const track *t);
+int track_outputs_open(track *t);
+/* The tracker's masks of the frame that it has just stepped to. */
+int track_outputs_take(track *t, const media_frame *frame);
+/* Finishes every output with what there is, also after a failure or an interruption; what cannot be finished is
+ * reported. */
+int track_outputs_close(track *t);
+/* Draws the overlay from masks that were kept, forward through the video. */
+int track_overlay_kept(track *t);
+
+#endif
