@@ -130,7 +130,8 @@ static AVCodecContext *open_encoder(const clip *about, const AVOutputFormat *for
     av_dict_set(&options, "x265-params", "log-level=none:pools=none:frame-threads=1:b-adapt=0:bframes=3", 0);
     av_dict_set(&options, "preset", codec->id == AV_CODEC_ID_HEVC ? "ultrafast" : "veryfast", 0);
     av_dict_set(&options, "deadline", "realtime", 0);
-    av_dict_set(&options, "cpu-used", "6", 0);
+    av_dict_set(&options, "cpu-used", "8", 0);
+    av_dict_set(&options, "usage", "realtime", 0); /* libaom's word for it */
     check(avcodec_open2(c, codec, &options), about->codec);
     av_dict_free(&options);
     return c;

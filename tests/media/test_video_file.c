@@ -117,6 +117,7 @@ static void test_numbers(void **unused)
         {"vp9.webm", "vp9", {"webm", "libvpx-vp9", 160, 96, FRAMES, 30, 0, 0, NULL, 0, {0}, 0, 0}},
         {"m.avi", "mjpeg", {"avi", "mjpeg", 160, 96, FRAMES, 1, 0, 0, NULL, 0, {0}, 0, 0}},
         {"hevc.mov", "hevc", {"mov", "libx265", 160, 96, FRAMES, 25, 3, 0, NULL, 0, {0}, 0, 0}},
+        {"av1.webm", "av1", {"webm", "libaom-av1", 160, 96, FRAMES, 30, 0, 0, NULL, 0, {0}, 0, 0}},
         {"four.mp4", "mpeg4", {"mp4", "mpeg4", 160, 96, FRAMES, 25, 2, 0, NULL, 0, {0}, 0, 0}},
         {"odd.mkv", "mjpeg", {"matroska", "mjpeg", 161, 97, FRAMES, 1, 0, 0, NULL, 0, {0}, 0, 0}},
     };
