@@ -481,6 +481,15 @@ SAM2_API sam2_status sam2_tracker_get(const sam2_tracker *tracker, int index, sa
 SAM2_API sam2_status sam2_tracker_get_labels(const sam2_tracker *tracker, int32_t *out, ptrdiff_t stride,
                                              sam2_error *error);
 
+/* Writes everything that a tracker knows, with the model's identity and a checksum, so that work can go on later or
+ * elsewhere. An existing file is replaced only once the new one is whole. Errors: ARGUMENT, FILE, MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_save(const sam2_tracker *tracker, const char *path, sam2_error *error);
+
+/* Makes a tracker from such a file: it goes on to the same bits. Errors: ARGUMENT, FILE, FORMAT, MISMATCH (another
+ * model), MEMORY, UNSUPPORTED. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_load(const sam2_model *model, const char *path, sam2_tracker **tracker,
+                                       sam2_error *error);
+
 /* Bytes that a tracker holds. Since 0.1. */
 SAM2_API size_t sam2_tracker_memory(const sam2_tracker *tracker);
 

@@ -2,11 +2,6 @@
 #include "api/check.h"
 #include "predict/tracker.h"
 
-#include <limits.h>
-
-/* Frame numbers that every distance and product of them fits into. */
-#define MOST_FRAME ((int64_t)INT_MAX / 4)
-
 static sam2_status resolve(const sam2_model *model, const sam2_tracker_options *given, sam2_tracker_options *out,
                            sam2_error *error)
 {
@@ -24,13 +19,22 @@ static sam2_status resolve(const sam2_model *model, const sam2_tracker_options *
         return error_set(error, SAM2_ERROR_ARGUMENT, "memory_stride is %d; 1 to 1000 can be used", out->memory_stride);
     if (out->hole_area < -1)
         return error_set(error, SAM2_ERROR_ARGUMENT, "hole_area is %d; a number of pixels, or -1", out->hole_area);
-    if (out->frame_count < 0 || out->frame_count > MOST_FRAME)
+    if (out->frame_count < 0 || out->frame_count > TRACK_MOST_FRAME)
         return error_set(error, SAM2_ERROR_ARGUMENT, "frame_count is %lld; 0 to %lld can be used",
-                         (long long)out->frame_count, (long long)MOST_FRAME);
-    if (out->history < -1 || out->history > MOST_FRAME)
+                         (long long)out->frame_count, (long long)TRACK_MOST_FRAME);
+    if (out->history < -1 || out->history > TRACK_MOST_FRAME)
         return error_set(error, SAM2_ERROR_ARGUMENT, "history is %lld; a number of frames, or -1 for all",
                          (long long)out->history);
     return SAM2_OK;
+}
+
+static sam2_status check_video(const sam2_model *model, sam2_error *error)
+{
+    return model->m->memory.there
+               ? SAM2_OK
+               : error_set(error, SAM2_ERROR_UNSUPPORTED,
+                           "the %s checkpoint is for pictures alone: it has no tensors of the memory",
+                           model->m->config.name);
 }
 
 sam2_status sam2_tracker_create(const sam2_model *model, const sam2_tracker_options *options, sam2_tracker **tracker,
@@ -41,11 +45,25 @@ sam2_status sam2_tracker_create(const sam2_model *model, const sam2_tracker_opti
     CHECK_POINTER(model);
     sam2_tracker_options o;
     TRY(resolve(model, options, &o, error));
-    if (!model->m->memory.there)
-        return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                         "the %s checkpoint is for pictures alone: it has no tensors of the memory",
-                         model->m->config.name);
+    TRY(check_video(model, error));
     return tracker_create(model, &o, tracker, error);
+}
+
+sam2_status sam2_tracker_save(const sam2_tracker *tracker, const char *path, sam2_error *error)
+{
+    CHECK_POINTER(tracker);
+    CHECK_POINTER(path);
+    return tracker_write(tracker, path, error);
+}
+
+sam2_status sam2_tracker_load(const sam2_model *model, const char *path, sam2_tracker **tracker, sam2_error *error)
+{
+    CHECK_POINTER(tracker);
+    *tracker = NULL;
+    CHECK_POINTER(model);
+    CHECK_POINTER(path);
+    TRY(check_video(model, error));
+    return tracker_read(model, path, tracker, error);
 }
 
 void sam2_tracker_destroy(sam2_tracker *tracker)
@@ -57,7 +75,7 @@ static sam2_status check_frame(const sam2_tracker *t, const sam2_features *featu
 {
     CHECK_POINTER(t);
     CHECK_POINTER(features);
-    const int64_t end = t->frame_count ? t->frame_count : MOST_FRAME;
+    const int64_t end = t->frame_count ? t->frame_count : TRACK_MOST_FRAME;
     if (frame < 0 || frame >= end)
         return error_set(error, SAM2_ERROR_ARGUMENT, "frame %lld; 0 to %lld can be used", (long long)frame,
                          (long long)end - 1);

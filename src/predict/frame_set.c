@@ -97,3 +97,10 @@ sam2_status frame_set_put(frame_set *set, const sam2_allocator *a, int64_t frame
         insert(set, i, (frame_stretch){frame, frame, reverse});
     return SAM2_OK;
 }
+
+sam2_status frame_set_append(frame_set *set, const sam2_allocator *a, frame_stretch stretch, sam2_error *error)
+{
+    TRY(make_room(set, a, error));
+    set->list[set->count++] = stretch;
+    return SAM2_OK;
+}

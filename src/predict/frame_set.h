@@ -20,6 +20,8 @@ typedef struct frame_set {
 void frame_set_free(frame_set *set, const sam2_allocator *a);
 /* Puts a frame in, or changes its direction. On failure nothing changes. */
 sam2_status frame_set_put(frame_set *set, const sam2_allocator *a, int64_t frame, bool reverse, sam2_error *error);
+/* A stretch behind all others. */
+sam2_status frame_set_append(frame_set *set, const sam2_allocator *a, frame_stretch stretch, sam2_error *error);
 /* Takes a frame out. */
 sam2_status frame_set_drop(frame_set *set, const sam2_allocator *a, int64_t frame, sam2_error *error);
 /* Whether it is in; *reverse (or NULL) becomes its direction. */

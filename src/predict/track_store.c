@@ -62,7 +62,7 @@ static void give_heavy(const sam2_tracker *t, track_entry *e, void *block)
     e->logits = (float *)((uint8_t *)block + t->heavy.bytes - side * side * sizeof(float));
 }
 
-static void drop_heavy(sam2_tracker *t, track_entry *e)
+void entry_lighten(sam2_tracker *t, track_entry *e)
 {
     block_return(&t->heavy, e->memory);
     e->memory = NULL;
@@ -99,7 +99,7 @@ void entry_drop(sam2_tracker *t, track_object *o, track_entry *entry)
 {
     if (!entry)
         return;
-    drop_heavy(t, entry);
+    entry_lighten(t, entry);
     block_return(&t->light, entry->pointer);
     size_t i = (size_t)(entry - o->entries);
     o->entry_count--;
@@ -132,7 +132,6 @@ void entries_commit(sam2_tracker *t, track_object *o)
         }
 }
 
-/* How near a frame and an entry are in whose memory the entry may be: (memory, pointer). */
 static int64_t distance(int64_t a, int64_t b)
 {
     return a > b ? a - b : b - a;
@@ -159,7 +158,7 @@ void entries_prune(sam2_tracker *t, track_object *o, int64_t frame)
             continue;
         }
         if (nearest > memory)
-            drop_heavy(t, e);
+            entry_lighten(t, e);
         i++;
     }
 }

@@ -8,7 +8,11 @@
 #include "predict/frame_set.h"
 #include "predict/predictor.h"
 
+#include <limits.h>
+
 #define TRACK_POINTERS 16       /* max_obj_ptrs_in_encoder */
+/* Frame numbers that every distance and product of them fits into. */
+#define TRACK_MOST_FRAME ((int64_t)INT_MAX / 4)
 #define TRACK_ABSENT (-1024.0f) /* NO_OBJ_SCORE: the logits of an object that is not there */
 
 /* What is known of an object on a frame. */
@@ -92,6 +96,8 @@ const track_entry *entry_shown(const track_object *o, int64_t frame, bool condit
 sam2_status entry_put(sam2_tracker *t, track_object *o, int64_t frame, bool conditioning, bool pending,
                       track_entry **out, sam2_error *error);
 void entry_drop(sam2_tracker *t, track_object *o, track_entry *entry);
+/* Lets go of logits and memory. */
+void entry_lighten(sam2_tracker *t, track_entry *entry);
 
 /* Pending entries become part of the memory (propagate_in_video_preflight). */
 void entries_commit(sam2_tracker *t, track_object *o);
@@ -145,5 +151,10 @@ sam2_status tracker_step(sam2_tracker *t, const sam2_features *features, int64_t
 sam2_status tracker_clear(sam2_tracker *t, int64_t frame, int64_t id, sam2_error *error);
 void tracker_remove(sam2_tracker *t, track_object *object);
 void tracker_reset(sam2_tracker *t);
+
+/* ---- files (tracker_file.c) ---- */
+
+sam2_status tracker_write(const sam2_tracker *t, const char *path, sam2_error *error);
+sam2_status tracker_read(const sam2_model *model, const char *path, sam2_tracker **out, sam2_error *error);
 
 #endif
