@@ -40,8 +40,7 @@ static int read_frame(track *t, int64_t index, media_frame *out)
     return got;
 }
 
-/* The features of a frame that was read, into t->features. */
-static int encode_frame(track *t, const media_frame *frame)
+int track_encode(track *t, const media_frame *frame)
 {
     sam2_error error = {SAM2_OK, ""};
     const sam2_image image = {frame->pixels, frame->width, frame->height, (ptrdiff_t)frame->width * 3, SAM2_PIXEL_RGB};
@@ -116,7 +115,7 @@ static int give_prompts(track *t, const media_frame *frame)
         track_prompt *p = &t->prompts.list[i];
         if (p->frame != frame->index || p->done)
             continue;
-        status = encode_frame(t, frame);
+        status = track_encode(t, frame);
         if (!status)
             status = give_prompt(t, p);
     }
@@ -148,8 +147,9 @@ static int give_all_prompts(track *t)
 static int step(track *t, const media_frame *frame, int reverse)
 {
     sam2_error error = {SAM2_OK, ""};
-    int status = encode_frame(t, frame);
-    if (!status && sam2_tracker_step(t->tracker, t->features, frame->index, reverse, &error))
+    int status = sam2_tracker_object_count(t->tracker) ? track_encode(t, frame) : EXIT_DONE;
+    if (!status && t->features && sam2_tracker_object_count(t->tracker) &&
+        sam2_tracker_step(t->tracker, t->features, frame->index, reverse, &error))
         status = report_library(&error, FROM_PICTURE);
     if (!status)
         status = track_outputs_take(t, frame);
@@ -158,8 +158,7 @@ static int step(track *t, const media_frame *frame, int reverse)
     return status;
 }
 
-/* From frame `from` on, in one direction; `from` itself too. */
-static int sweep(track *t, int64_t from, int reverse)
+int track_sweep(track *t, int64_t from, int reverse)
 {
     int status = EXIT_DONE;
     for (int64_t i = from; i >= 0 && !status && !interrupted; i += reverse ? -1 : 1) {
@@ -169,9 +168,11 @@ static int sweep(track *t, int64_t from, int reverse)
             return EXIT_PICTURE;
         if (!got)
             break;
-        if (t->live)
+        if (t->vos)
+            status = track_vos_prompts(t, &frame);
+        else if (t->live)
             status = give_prompts(t, &frame);
-        if (!status && (!t->live || sam2_tracker_object_count(t->tracker)))
+        if (!status && (!t->live || t->vos || sam2_tracker_object_count(t->tracker)))
             status = step(t, &frame, reverse);
     }
     return status;
@@ -202,11 +203,11 @@ static int count_frames(track *t)
     return EXIT_DONE;
 }
 
-static int open_tracker(track *t)
+int track_open_tracker(track *t)
 {
     sam2_tracker_options options = SAM2_TRACKER_OPTIONS_INIT;
     sam2_error error = {SAM2_OK, ""};
-    int status = model_open(&t->common, &t->model, &t->info);
+    int status = t->model ? EXIT_DONE : model_open(&t->common, &t->model, &t->info);
     if (status)
         return status;
     options.evaluation = t->evaluation;
@@ -215,9 +216,9 @@ static int open_tracker(track *t)
     options.memory_frames = t->memory_frames;
     options.conditioning_limit = t->conditioning_limit;
     options.memory_stride = t->memory_stride;
-    if (t->frame_total > 0 && t->frame_total < 16 && !t->live)
+    if (t->frame_total > 0 && t->frame_total < 16 && (!t->live || t->vos))
         options.frame_count = t->frame_total;
-    if (sam2_context_create(t->model, &t->context, &error) ||
+    if ((!t->context && sam2_context_create(t->model, &t->context, &error)) ||
         sam2_tracker_create(t->model, &options, &t->tracker, &error))
         return report_library(&error, FROM_MODEL_FILE);
     return EXIT_DONE;
@@ -249,21 +250,25 @@ static int run(track *t)
     if (!status && t->dump && sam2_tracker_set_observer(t->tracker, dump_tensor_of, t, &error))
         status = report_library(&error, FROM_PROMPT);
     if (!status && !t->reverse)
-        status = sweep(t, from, 0);
+        status = track_sweep(t, from, 0);
     if (!status && t->both && from > 0)
-        status = sweep(t, from - 1, 1);
+        status = track_sweep(t, from - 1, 1);
     else if (!status && t->reverse)
-        status = sweep(t, from, 1);
+        status = track_sweep(t, from, 1);
     progress_clear(&t->progress);
     if (!status && t->overlay_file && (t->reverse || t->both))
         status = track_overlay_kept(t);
     return status;
 }
 
-static int work(track *t)
+int track_interrupted(void)
+{
+    return interrupted;
+}
+
+int track_open_video(track *t)
 {
     char error[600];
-    const double start = now_ms();
     if (media_video_open(t->input, &t->source, &t->video, error, sizeof error))
         return report_picture(error);
     t->about = media_video_about(t->video);
@@ -272,9 +277,15 @@ static int work(track *t)
     t->live |= t->about->forward_only;
     if (t->live && (t->reverse || t->both))
         return report(EXIT_USE, "%s: a stream goes forward only", t->input);
-    int status = count_frames(t);
+    return count_frames(t);
+}
+
+static int work(track *t)
+{
+    const double start = now_ms();
+    int status = track_open_video(t);
     if (!status)
-        status = open_tracker(t);
+        status = track_open_tracker(t);
     if (!status)
         status = track_outputs_open(t);
     const double ready = now_ms();
@@ -317,7 +328,12 @@ static int check(track *t, int operands, char **arguments)
         return report(EXIT_USE, "%s: one video is taken, and this is a second", arguments[0]);
     if (!t->input)
         return report(EXIT_USE, "no video: -i VIDEO is missing");
-    if (!t->prompts.count)
+    if (t->vos && (t->prompts.count || t->reverse || t->both || t->start >= 0 || t->overlay_file || t->json_file ||
+                   t->dump_file || !t->vos_masks || !t->output))
+        return report(EXIT_USE, "--vos goes with -i, --masks and -o alone, and needs all three");
+    if (t->vos_masks && !t->vos)
+        return report(EXIT_USE, "--masks goes with --vos");
+    if (!t->prompts.count && !t->vos)
         return report(EXIT_USE, "nothing says what to track: give --prompt ID:FRAME:point:x,y, :box: or :mask:");
     if (t->reverse && t->both)
         return report(EXIT_USE, "--reverse and --both: one of them");
@@ -342,6 +358,12 @@ static int parse(track *t, int count, char **arguments)
         ROW_TEXT(0, "overlay", &t->overlay_file, "FILE", "the video with masks and prompts drawn on it"),
         ROW_TEXT(0, "json", &t->json_file, "FILE", "a line for each frame: scores, boxes, masks; docs/json.md"),
         ROW_TEXT(0, "dump", &t->dump_file, "FILE.npz", "logits, scores, pointers and memories of every frame"),
+        ROW_FLAG(0, "vos", &t->vos,
+                 "-i is a folder of videos, each a folder of pictures; --masks has\n"
+                 "the first masks of their objects, and -o gets all masks, in the\n"
+                 "same layout (VIDEO/FRAME.png or VIDEO/ID/FRAME.png), as the\n"
+                 "official evaluation tool; sam2 eval --vos measures them"),
+        ROW_TEXT(0, "masks", &t->vos_masks, "FOLDER", "for --vos"),
         ROW_FLAG(0, "reverse", &t->reverse, "from the earliest prompt (or --start) backward"),
         ROW_FLAG(0, "both", &t->both, "forward, then backward"),
         ROW_FLAG(0, "live", &t->live,
@@ -387,7 +409,7 @@ int run_track(int count, char **arguments)
         struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* the second one ends it */
         sigaction(SIGINT, &act, NULL);
         sigaction(SIGTERM, &act, NULL);
-        status = work(t);
+        status = t->vos ? track_vos(t) : work(t);
     }
     sam2_features_destroy(t->features);
     sam2_tracker_destroy(t->tracker);

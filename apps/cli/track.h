@@ -11,6 +11,7 @@
 #include "video.h"
 
 struct media_movie;
+struct folder;
 
 /* Everything that was said of one object on one frame. */
 typedef struct track_prompt {
@@ -57,7 +58,8 @@ typedef struct track {
     int units, layout, reverse, both, live, evaluation, no_fill, forget_corrections, non_overlap, progress_kind;
     int memory_frames, conditioning_limit, memory_stride;
     int64_t start, frames; /* -1: the earliest prompt, all */
-    const char *vos_masks; /* --vos: the folder of first masks */
+    int vos;
+    const char *vos_masks; /* --vos: the folder of the objects' first masks, by video */
     /* what is worked on */
     media_video *video;
     const media_video_info *about;
@@ -82,13 +84,41 @@ typedef struct track {
     npz_writer *dump;
     int dump_failed;
     char dump_error[512];
+    /* --vos, of the video at hand */
+    const char *masks;       /* its folder of masks */
+    struct folder *vos_list; /* what is in it */
+    char **stems;            /* names of the frames so far, without their endings */
+    size_t stem_count, stem_capacity;
     kept_mask *kept;
     size_t kept_count, kept_capacity;
 } track;
 
-/* All return 0 or an exit status, with the failure reported. */
+/* ---- frames (cmd_track.c) ---- */
+
+/* The features of a frame that was read, into t->features. 0 or an exit status, with the failure reported; so all the
+ * following. */
+int track_encode(track *t, const media_frame *frame);
+/* Opens t->input. */
+int track_open_video(track *t);
+int track_open_tracker(track *t);
+/* From frame `from` on, in one direction; `from` itself too. */
+int track_sweep(track *t, int64_t from, int reverse);
+int track_interrupted(void);
+
+/* ---- a folder of videos with masks (track_vos.c) ---- */
+
+/* All videos of t->input. */
+int track_vos(track *t);
+/* Gives the tracker the masks of objects that begin on this frame. */
+int track_vos_prompts(track *t, const media_frame *frame);
+
+/* ---- outputs (track_output.c) ---- */
+
 int track_outputs_check(const track *t);
 int track_outputs_open(track *t);
+int track_make_folder(const char *path);
+/* Empty masks of an object for the frames before it begins. */
+int track_outputs_empty(track *t, int64_t id, int64_t before);
 /* The tracker's masks of the frame that it has just stepped to. */
 int track_outputs_take(track *t, const media_frame *frame);
 /* Finishes every output with what there is, also after a failure or an interruption; what cannot be finished is

@@ -28,7 +28,7 @@ int track_outputs_check(const track *t)
     return EXIT_DONE;
 }
 
-static int make_folder(const char *path)
+int track_make_folder(const char *path)
 {
     struct stat s;
     if (!mkdir(path, 0777) || (errno == EEXIST && !stat(path, &s) && S_ISDIR(s.st_mode)))
@@ -48,7 +48,7 @@ int track_outputs_open(track *t)
     if (!t->mask || (!t->labels && (t->non_overlap || (t->output && t->layout == LAYOUT_LABELS))) ||
         (t->overlay_file && !t->pixels) || (t->dump_file && !t->logits))
         return report(EXIT_FAULT, "out of memory for masks of %d x %d pixels", t->about->width, t->about->height);
-    if (t->output && make_folder(t->output))
+    if (t->output && track_make_folder(t->output))
         return EXIT_FAULT;
     if (t->json_file && media_output_open(&t->json, t->json_file, error, sizeof error))
         return report(EXIT_FAULT, "%s", error);
@@ -63,18 +63,48 @@ int track_outputs_open(track *t)
 
 /* ---- one object on one frame ---- */
 
-static int write_mask(const track *t, const media_frame *frame, int64_t id)
+/* Without its ending, the name of a frame's mask: its number, or with --vos the name of the frame. */
+static void frame_stem(const track *t, int64_t index, char *out, size_t size)
 {
-    char name[4096], error[600];
-    int used = snprintf(name, sizeof name, "%s/%lld", t->output, (long long)id);
-    if (used >= (int)sizeof name - 32)
+    if (t->vos && (size_t)index < t->stem_count)
+        snprintf(out, size, "%s", t->stems[index]);
+    else
+        snprintf(out, size, "%05lld", (long long)index);
+}
+
+/* The mask of one object: 0 and 255; with --vos numbers 0 and 1 of a palette, as the official tool has it. */
+static int write_mask(track *t, int64_t index, int64_t id)
+{
+    char name[4096], stem[300], error[600];
+    const int width = t->about->width, height = t->about->height;
+    const size_t pixels = (size_t)width * (size_t)height;
+    uint8_t palette[256][3];
+    int used = snprintf(name, sizeof name, "%s/", t->output), failed;
+    if (used >= (int)sizeof name - 400)
         return report(EXIT_FAULT, "%.60s...: the name is too long", t->output);
-    if (make_folder(name))
+    used += snprintf(name + used, 40, t->vos ? "%03lld" : "%lld", (long long)id);
+    if (track_make_folder(name))
         return EXIT_FAULT;
-    snprintf(name + used, sizeof name - (size_t)used, "/%05lld.png", (long long)frame->index);
-    if (media_write_png(name, t->mask, frame->width, frame->height, 1, (size_t)frame->width, error, sizeof error))
-        return report(EXIT_FAULT, "%s", error);
-    return EXIT_DONE;
+    frame_stem(t, index, stem, sizeof stem);
+    snprintf(name + used, sizeof name - (size_t)used, "/%s.png", stem);
+    if (t->vos) {
+        media_davis_palette(palette);
+        for (size_t i = 0; i < pixels; i++)
+            t->mask[i] = t->mask[i] != 0;
+        failed = media_write_png_indexed(name, t->mask, width, height, (size_t)width, palette[0], error, sizeof error);
+    } else
+        failed = media_write_png(name, t->mask, width, height, 1, (size_t)width, error, sizeof error);
+    return failed ? report(EXIT_FAULT, "%s", error) : EXIT_DONE;
+}
+
+int track_outputs_empty(track *t, int64_t id, int64_t before)
+{
+    int status = EXIT_DONE;
+    for (int64_t i = 0; i < before && !status; i++) {
+        memset(t->mask, 0, (size_t)t->about->width * (size_t)t->about->height);
+        status = write_mask(t, i, id);
+    }
+    return status;
 }
 
 static json_t *object_json(const track *t, const sam2_tracked *o, int64_t area, const int box[4])
@@ -176,7 +206,7 @@ static int take_object(track *t, const media_frame *frame, int index, json_t *ob
     if (t->dump)
         dump_logits(t, frame->index, &o);
     if (t->output && t->layout == LAYOUT_OBJECTS)
-        status = write_mask(t, frame, o.id);
+        status = write_mask(t, frame->index, o.id);
     if (!status && objects && json_array_append_new(objects, object_json(t, &o, area, box)))
         status = report(EXIT_FAULT, "out of memory");
     if (!status && t->movie)
@@ -192,7 +222,7 @@ static int take_object(track *t, const media_frame *frame, int index, json_t *ob
 static int write_labels(track *t, const media_frame *frame)
 {
     uint8_t palette[256][3];
-    char name[4096], error[600];
+    char name[4096], stem[300], error[600];
     const size_t pixels = (size_t)frame->width * (size_t)frame->height;
     media_davis_palette(palette);
     for (size_t i = 0; i < pixels; i++) {
@@ -208,7 +238,8 @@ static int write_labels(track *t, const media_frame *frame)
             return report(EXIT_USE, "--layout labels: object %lld cannot be a label; 1 to 255 can", (long long)o.id);
         t->mask[i] = (uint8_t)o.id;
     }
-    if (snprintf(name, sizeof name, "%s/%05lld.png", t->output, (long long)frame->index) >= (int)sizeof name)
+    frame_stem(t, frame->index, stem, sizeof stem);
+    if (snprintf(name, sizeof name, "%s/%s.png", t->output, stem) >= (int)sizeof name)
         return report(EXIT_FAULT, "%.60s...: the name is too long", t->output);
     if (media_write_png_indexed(name, t->mask, frame->width, frame->height, (size_t)frame->width, palette[0], error,
                                 sizeof error))
@@ -234,7 +265,9 @@ int track_outputs_take(track *t, const media_frame *frame)
     sam2_error error = {SAM2_OK, ""};
     char text[600];
     int status = EXIT_DONE;
-    if (t->labels && sam2_tracker_get_labels(t->tracker, t->labels, frame->width, &error))
+    if (t->labels && !count)
+        memset(t->labels, 0, (size_t)frame->width * (size_t)frame->height * sizeof *t->labels);
+    else if (t->labels && sam2_tracker_get_labels(t->tracker, t->labels, frame->width, &error))
         status = report_library(&error, FROM_PROMPT);
     if (t->movie)
         memcpy(t->pixels, frame->pixels, (size_t)frame->width * (size_t)frame->height * 3);
@@ -310,5 +343,9 @@ int track_outputs_close(track *t)
     free(t->labels);
     free(t->pixels);
     free(t->logits);
+    t->kept = NULL;
+    t->mask = t->pixels = NULL;
+    t->labels = NULL;
+    t->logits = NULL;
     return status;
 }
