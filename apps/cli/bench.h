@@ -47,7 +47,7 @@ typedef struct bench {
     int model_count;
     int precisions[BENCH_VALUES], precision_count; /* 0: none was asked for, so all that there are */
     int threads[BENCH_VALUES], thread_count;       /* 0: all processors */
-    int runs, profile, markdown;
+    int runs, profile, markdown, track;
     const char *input, *json_file;
     media_picture picture;
     uint8_t *mask;     /* [height][width] of the picture */
@@ -97,6 +97,7 @@ typedef struct bench_row {
     double gflop;      /* of the encoder */
     double peak;       /* GFLOP/s of the precision, measured before and after, on so many threads; 0: unknown */
     double memory_mib; /* 0: unknown */
+    bench_times track; /* a frame of a video; all 0 where it was not run */
     bench_profile *encode, *decode; /* or NULL */
 } bench_row;
 
@@ -106,6 +107,10 @@ int bench_click(bench *b, sam2_context *context, const sam2_features *features, 
 /* Measures a model in one precision on one number of threads. Returns the library's status; what went wrong is in
  * `error`. */
 sam2_status bench_measure(bench *b, const char *path, int precision, int threads, bench_row *row, sam2_error *error);
+
+/* A frame of a video. UNSUPPORTED for a model of pictures alone. */
+sam2_status bench_track(bench *b, const char *path, const sam2_model_options *options, bench_times *out,
+                        sam2_error *error);
 
 /* What PEAK_... a precision is compared with. */
 peak_kind bench_peak_kind(sam2_precision precision);

@@ -26,11 +26,13 @@ typedef struct column {
 
 static const column columns[] = {{"model", 12},  {"prec", 5},    {"threads", 7},   {"load", 7},
                                  {"encode", 17}, {"decode", 13}, {"10 clicks", 9}, {"10 objects", 10},
-                                 {"GFLOP", 7},   {"GFLOP/s", 8}, {"% of peak", 9}, {"MiB", 6}};
+                                 {"track", 6},   {"GFLOP", 7},   {"GFLOP/s", 8}, {"% of peak", 9}, {"MiB", 6}};
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 static void print_cell(const bench *b, int index, const char *text)
 {
+    if (!b->track && !strcmp(columns[index].head, "track"))
+        return;
     if (b->markdown)
         printf("%s %s%s", index ? " |" : "|", text, index == COLUMNS - 1 ? " |\n" : "");
     else
@@ -52,7 +54,8 @@ void report_head(const bench *b)
     for (int i = 0; i < COLUMNS; i++)
         print_cell(b, i, columns[i].head);
     for (int i = 0; i < COLUMNS && b->markdown; i++)
-        printf("| ---%s", i == COLUMNS - 1 ? " |\n" : " ");
+        if (b->track || strcmp(columns[i].head, "track"))
+            printf("| ---%s", i == COLUMNS - 1 ? " |\n" : " ");
 }
 
 static void print_lines(const bench_profile *p, int operations)
@@ -104,6 +107,10 @@ void report_row(const bench *b, const bench_row *row)
     CELL("%.1f (%.1f-%.1f)", decode->median, decode->least, decode->greatest);
     CELL("%.1f", row->times[BENCH_CLICKS].median);
     CELL("%.1f", row->times[BENCH_OBJECTS].median);
+    if (row->track.median > 0.0)
+        CELL("%.0f", row->track.median);
+    else
+        CELL("%s", "");
     CELL("%.1f", row->gflop);
     CELL("%.0f", rate_of(row));
     CELL("%.0f", row->peak > 0.0 ? 100.0 * rate_of(row) / row->peak : 0.0);
@@ -199,6 +206,8 @@ json_t *report_row_json(const bench_row *row)
     int failed = !json;
     for (int stage = 0; stage < BENCH_STAGES && !failed; stage++)
         failed = set_times(json, names[stage], row->times[stage]);
+    if (!failed && row->track.median > 0.0)
+        failed = set_times(json, "track_ms", row->track);
     failed = failed || json_object_set_new(json, "gflop", rounded(row->gflop)) ||
              json_object_set_new(json, "gflops", rounded(rate_of(row)));
     if (!failed && row->peak > 0.0)

@@ -146,6 +146,8 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
     row->gflop = 1e-9 * (double)info.encode_flop;
     for (int stage = 0; stage < BENCH_STAGES; stage++)
         row->times[stage] = bench_summary(b->samples[stage], b->runs);
+    if (b->track && bench_track(b, path, &options, &row->track, error) && error->code != SAM2_ERROR_UNSUPPORTED)
+        return error->code;
     if (b->profile && measure_profile(b, path, &options, row, error))
         return error->code;
     return SAM2_OK;
