@@ -104,11 +104,14 @@ typedef struct sam2_model_options {
     const char *isa; /* highest instruction set to use: "ref", "avx2", "avx512", "avx512bf16", "amx"; NULL (default):
                         the best here */
     const sam2_allocator *allocator; /* NULL (default): aligned_alloc and free */
+    int plain_graph; /* 1: layers as the official code has them, one after the other, for comparison; default 0: layers
+                        without anything between them are merged, the mask decoder's image side is folded onto the
+                        tokens. The results differ by rounding */
 } sam2_model_options;
 
 #define SAM2_MODEL_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
-        sizeof(sam2_model_options), SAM2_PRECISION_AUTO, 0, 0, 0, NULL, NULL                                           \
+        sizeof(sam2_model_options), SAM2_PRECISION_AUTO, 0, 0, 0, NULL, NULL, 0                                        \
     }
 
 /* Opens a checkpoint: an official .pt, a .safetensors (official or Hugging Face tensor names), or a native .sam2 file.

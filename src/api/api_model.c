@@ -39,7 +39,7 @@ typedef struct plan {
     sam2_allocator allocator;
     cpu_isa isa;
     sam2_precision precision; /* F32 or BF16 */
-    int threads, image_size, verify;
+    int threads, image_size, verify, plain;
 } plan;
 
 static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error)
@@ -87,6 +87,7 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     out->threads = out->threads > 256 ? 256 : out->threads;
     out->image_size = o.image_size;
     out->verify = o.verify;
+    out->plain = o.plain_graph != 0;
     return SAM2_OK;
 }
 
@@ -101,7 +102,7 @@ static sam2_status build(const weights *w, const model_config *given, const plan
     TRY(alloc_array(&p->allocator, 1, sizeof(sam2_model), "the model", &memory, error));
     sam2_model *handle = memory;
     sam2_status status =
-        model_build(w, &config, p->isa, p->precision, p->threads, in_place, &p->allocator, &handle->m, error);
+        model_build(w, &config, p->isa, p->precision, p->threads, in_place, p->plain, &p->allocator, &handle->m, error);
     if (status != SAM2_OK) {
         alloc_release(&p->allocator, handle, sizeof *handle);
         return status;

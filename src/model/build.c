@@ -134,11 +134,20 @@ static void load_image_encoder(builder *b)
     m->blocks = arena_take(&b->arena, (size_t)c->block_count, sizeof *m->blocks);
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
-    for (int level = 0; level < 4; level++) /* convs[0] belongs to the coarsest level */
+    for (int level = b->plain ? 0 : 2; level < 4; level++) /* convs[0] belongs to the coarsest level */
         m->lateral[level] =
             builder_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
-    m->conv_s0 = builder_linear(b, "sam_mask_decoder.conv_s0", dim / 8, dim);
-    m->conv_s1 = builder_linear(b, "sam_mask_decoder.conv_s1", dim / 4, dim);
+    for (int level = 0; level < 2; level++) { /* the two finest levels are two layers in a row */
+        const size_t n = level ? dim / 4 : dim / 8;
+        char first[64], second[64];
+        snprintf(first, sizeof first, "image_encoder.neck.convs.%d.conv", 3 - level);
+        snprintf(second, sizeof second, "sam_mask_decoder.conv_s%d", level);
+        if (b->plain)
+            m->conv_s[level] = builder_linear(b, second, n, dim);
+        else
+            m->high_res[level] = builder_merged(b, first, second, UNDER("%s.merged", second), n, dim,
+                                                (size_t)c->stage_dims[level]);
+    }
     m->no_mem_embed = builder_plain(b, "no_mem_embed", NULL);
 }
 
@@ -282,7 +291,13 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
     kernels_select(&m->kernels, options->limit);
     for (size_t i = 0; i < weights_count(w); i++)
         m->parameters += weights_at(w, i)->count;
-    builder b = {.w = w, .m = m, .in_place = options->in_place, .by_storage = options->by_storage, .forms = forms};
+    builder b = {.w = w,
+                 .m = m,
+                 .in_place = options->in_place,
+                 .plain = options->plain,
+                 .by_storage = options->by_storage,
+                 .forms = forms};
+    m->plain = options->plain;
     scratch s = {0};
     load_all(&b);
     sam2_status status = pool_create(a, options->threads, &m->pool, error);
@@ -314,9 +329,11 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
 }
 
 sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, bool in_place, const sam2_allocator *a, model **out, sam2_error *error)
+                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out,
+                        sam2_error *error)
 {
-    const build_options options = {.limit = limit, .precision = precision, .threads = threads, .in_place = in_place};
+    const build_options options = {
+        .limit = limit, .precision = precision, .threads = threads, .in_place = in_place, .plain = plain};
     return builder_run(w, config, &options, a, out, NULL, NULL, error);
 }
 

@@ -16,6 +16,7 @@ typedef size_t element_at(const linear *l, size_t n, size_t k);
 typedef struct pack_job {
     linear l;
     const weights_tensor *from;
+    const float *rows;                     /* the matrix itself, in order; NULL: it is in `from` */
     element_at *at;                        /* NULL: in order */
     bool ready;                            /* `from` is packed already and is copied */
     bool narrow;                           /* to bfloat16 */
@@ -30,6 +31,7 @@ typedef struct builder {
     model *m;
     arena arena;
     bool in_place;   /* the tensors stay where they are as long as the model */
+    bool plain;      /* the network as the official code has it, without what is simplified here */
     bool by_storage; /* products are bfloat16 where the file's are, whatever the model's precision */
     pack_job *jobs;  /* NULL in the dry run */
     size_t job_count, panels;
@@ -56,6 +58,11 @@ const float *builder_plain(builder *b, const char *prefix, const char *suffix);
  * `at` the elements are taken in another order, and `constant` is the name that a native file has for the result. */
 linear builder_matrix(builder *b, const char *prefix, const char *constant, size_t n, size_t k, element_at *at);
 
+/* Two layers without anything between them as one: second(first(x)), first [middle, k], second [n, middle], in the
+ * precision of `first`; with its bias. */
+linear builder_merged(builder *b, const char *first, const char *second, const char *constant, size_t n, size_t middle,
+                      size_t k);
+
 /* A table [rows, columns] of floats that is computed by row, or found in the file under this name. */
 typedef void row_filler(const model *m, size_t row, float *out);
 const float *builder_constant(builder *b, const char *name, size_t rows, size_t columns, row_filler *fill);
@@ -80,7 +87,7 @@ typedef struct build_options {
     cpu_isa limit;
     sam2_precision precision;
     int threads;
-    bool in_place, by_storage;
+    bool in_place, by_storage, plain;
 } build_options;
 sam2_status builder_run(const weights *w, const model_config *config, const build_options *options,
                         const sam2_allocator *a, model **out, weights_form *forms, size_t *constants,

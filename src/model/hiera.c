@@ -178,10 +178,12 @@ static void add_top_down(const exec *ex, const float *coarse, float *fine, size_
 static void run_neck(const model *m, const exec *ex, int stage, size_t side, const float *x, const pyramid *out)
 {
     size_t dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
-    if (stage == 0)
-        op_two_layers(ex, NULL, &m->lateral[0], ACT_NONE, &m->conv_s0, side * side, x, out->s0, NULL);
-    else if (stage == 1)
-        op_two_layers(ex, NULL, &m->lateral[1], ACT_NONE, &m->conv_s1, side * side, x, out->s1, NULL);
+    float *const fine = stage == 0 ? out->s0 : out->s1;
+    if (stage < 2 && m->plain)
+        op_two_layers(ex, NULL, &m->lateral[stage], ACT_NONE, &m->conv_s[stage], side * side, x, fine, NULL);
+    else if (stage < 2)
+        op_linear(ex, &m->high_res[stage], side * side, x, m->high_res[stage].k, fine, m->high_res[stage].n, ACT_NONE,
+                  NULL, 0);
     else if (stage == 2)
         op_linear(ex, &m->lateral[2], side * side, x, m->lateral[2].k, out->embedding, dim, ACT_NONE, NULL, 0);
     else if (m->config.top_down[2]) {

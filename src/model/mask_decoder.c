@@ -15,7 +15,7 @@ static size_t most_objects(const model *m)
 
 size_t decode_batch(const model *m, const size_t *sparse_count, size_t n)
 {
-    size_t columns = 0, most = most_objects(m), i = 0;
+    size_t columns = 0, most = m->plain ? 1 : most_objects(m), i = 0;
     for (; i < n && i < most; i++) {
         size_t tokens = OUTPUT_TOKENS + sparse_count[i];
         columns += round_up(tokens * MOST_HEADS, 32);
@@ -29,7 +29,7 @@ size_t decode_batch(const model *m, const size_t *sparse_count, size_t n)
 
 size_t decode_largest_batch(const model *m, size_t *sparse_count)
 {
-    size_t most = most_objects(m), columns = round_up(BATCH_COLUMNS / most, 32);
+    size_t most = m->plain ? 1 : most_objects(m), columns = round_up(BATCH_COLUMNS / most, 32);
     columns = columns < MOST_HEADS * FOLD_TOKENS ? columns : MOST_HEADS * FOLD_TOKENS;
     *sparse_count = columns / MOST_HEADS - OUTPUT_TOKENS;
     return most;
@@ -137,7 +137,7 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     }
     if (!exec_dry(ex))
         memcpy(t.q, t.tokens, t.rows * dim * sizeof *t.q);
-    if (t.rows > FOLD_TOKENS && count == 1)
+    if (count == 1 && (t.rows > FOLD_TOKENS || m->plain))
         transform_plain(m, ex, &t, features, objects->dense, image[0]);
     else if (objects->dense || !products) {
         /* The picture's products are of no use with a dense prompt (or there are none of this model): made again. */

@@ -75,6 +75,7 @@ typedef struct memory_weights {
 typedef struct model {
     model_config config;
     sam2_precision precision; /* F32 or BF16: of the products that the precision plan says */
+    bool plain; /* the official graph, without simplification */
     kernels kernels;
     pool *pool;
     sam2_allocator allocator;
@@ -91,8 +92,9 @@ typedef struct model {
     const float *pos_background; /* [background, background, embed_dim] */
     const float *pos_window;     /* [window, window, embed_dim] */
     hiera_block *blocks;         /* [block_count] */
-    /* image_encoder.neck: by level, 0 the finest; and the decoder's convolutions of the two finest */
-    linear lateral[4], conv_s0, conv_s1;
+    /* image_encoder.neck: by level, 0 the finest. The two finest and the decoder's convolutions of them are one layer
+     * each, or in a plain model two. */
+    linear lateral[4], conv_s[2], high_res[2];
     const float *no_mem_embed; /* [d_model] */
 
     /* sam_prompt_encoder */
@@ -124,9 +126,12 @@ static inline size_t model_side(const model *m, int stride)
 }
 
 /* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`, `precision` F32
- * or BF16. With `in_place` what `w` has mapped is used where it is, and has to stay. */
+ * or BF16. With `in_place` what `w` has mapped is used where it is, and has to stay.
+ * `plain` keeps the official graph: layers apart, the decoder's image side projected and nothing of it made beforehand.
+ */
 sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, bool in_place, const sam2_allocator *a, model **out, sam2_error *error);
+                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out,
+                        sam2_error *error);
 /* Writes a native file in the layout of the kernels up to `limit`; precision AUTO is the one that the tensors are
  * stored in. `text` is the configuration as it goes into the file. */
 sam2_status model_save(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,

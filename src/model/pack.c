@@ -147,6 +147,74 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
     return l;
 }
 
+/* Two layers in one. */
+typedef struct merge_place {
+    float *rows, *bias;   /* [n, k], [n] */
+    float *w1, *b1, *w2;  /* [middle, k], [middle], [middle] */
+    double *sums;         /* [k] */
+} merge_place;
+
+static void merge(const builder *b, const char *first, const char *second, size_t n, size_t middle, size_t k,
+                  const merge_place *p)
+{
+    weights_read(builder_tensor(b, first, "weight"), 0, middle * k, p->w1);
+    weights_read(builder_tensor(b, first, "bias"), 0, middle, p->b1);
+    for (size_t i = 0; i < n; i++) {
+        weights_read(builder_tensor(b, second, "weight"), i * middle, middle, p->w2);
+        weights_read(builder_tensor(b, second, "bias"), i, 1, &p->bias[i]);
+        double bias = (double)p->bias[i];
+        memset(p->sums, 0, k * sizeof *p->sums);
+        for (size_t m = 0; m < middle; m++) {
+            const double w = (double)p->w2[m];
+            bias += w * (double)p->b1[m];
+            for (size_t c = 0; c < k; c++)
+                p->sums[c] += w * (double)p->w1[m * k + c];
+        }
+        p->bias[i] = (float)bias;
+        for (size_t c = 0; c < k; c++)
+            p->rows[i * k + c] = (float)p->sums[c];
+    }
+}
+
+linear builder_merged(builder *b, const char *first, const char *second, const char *constant, size_t n, size_t middle,
+                      size_t k)
+{
+    char bias_name[90];
+    snprintf(bias_name, sizeof bias_name, "%.80s.bias", constant);
+    const weights_tensor *t = builder_tensor(b, first, "weight"), *held = weights_constant(b->w, constant),
+                         *held_bias = weights_constant(b->w, bias_name);
+    const bool narrow = precision_of(first, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16 &&
+                        (b->by_storage ? (held ? held->type : t->type) == WEIGHTS_BF16
+                                       : b->m->precision == SAM2_PRECISION_BF16);
+    const weights_form form = wanted_form(b, narrow), bias_form = {.given = true, .type = WEIGHTS_F32};
+    linear l = {.n = n, .k = k};
+    const void *packed;
+    if (b->in_place && has_form(held, &form, n, k) && has_form(held_bias, &bias_form, 1, n)) {
+        packed = held->data;
+        l.bias = held_bias->data;
+        b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held) + weights_bytes(held_bias);
+    } else {
+        const merge_place p = {.rows = arena_floats(&b->arena, n * k),
+                               .bias = arena_floats(&b->arena, n),
+                               .w1 = arena_floats(&b->arena, middle * k),
+                               .b1 = arena_floats(&b->arena, middle),
+                               .w2 = arena_floats(&b->arena, middle),
+                               .sums = arena_take(&b->arena, k, sizeof(double))};
+        void *out = narrow ? arena_take(&b->arena, gemm_bf16_packed(n, k), sizeof(uint16_t))
+                           : (void *)arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
+        if (!builder_dry(b))
+            merge(b, first, second, n, middle, k, &p);
+        add_job(b, (pack_job){.l = l, .from = t, .rows = p.rows, .narrow = narrow, .out = out}, &form);
+        packed = out;
+        l.bias = p.bias;
+    }
+    l.packed = narrow ? NULL : packed;
+    l.packed_bf16 = narrow ? packed : NULL;
+    note_constant(b, constant, form, n, k, packed);
+    note_constant(b, bias_name, bias_form, 1, n, l.bias);
+    return l;
+}
+
 typedef struct fill_job {
     const model *m;
     row_filler *fill;
@@ -182,24 +250,27 @@ const float *builder_constant(builder *b, const char *name, size_t rows, size_t 
     return result;
 }
 
-static void pack_panel(const builder *b, const pack_job *j, size_t panel, float *rows)
+static void pack_panel(const builder *b, const pack_job *j, size_t panel, float *scratch)
 {
     const kernels *k = &b->m->kernels;
     const linear *l = &j->l;
     const size_t first = panel * j->width, n = l->n - first < j->width ? l->n - first : j->width;
     uint8_t *out = j->out + panel * j->panel_bytes;
+    float *rows = scratch;
     if (j->ready) {
         memcpy(out, (const uint8_t *)j->from->data + panel * j->panel_bytes, j->panel_bytes);
         return;
     }
-    if (!j->at)
+    if (j->rows)
+        rows = (float *)j->rows + first * l->k;
+    else if (!j->at)
         weights_read(j->from, first * l->k, n * l->k, rows);
     else
         for (size_t i = 0; i < n; i++)
             for (size_t p = 0; p < l->k; p++)
                 weights_read(j->from, j->at(l, first + i, p), 1, &rows[i * l->k + p]);
     if (j->narrow) {
-        uint16_t *narrow = (uint16_t *)(rows + j->width * l->k);
+        uint16_t *narrow = (uint16_t *)(scratch + j->width * l->k);
         k->f32_to_bf16(n * l->k, rows, narrow);
         k->pack_nk_bf16(n, l->k, narrow, l->k, (uint16_t *)out);
     } else

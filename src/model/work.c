@@ -44,8 +44,10 @@ uint64_t config_encode_work(const model_config *c, bool padding)
         side = b->pool ? side / 2 : side;
         if (!b->stage_end)
             continue;
-        /* The coarsest level goes into the one before it and nowhere else. */
-        if (padding || stage < 3 || c->top_down[2])
+        /* The coarsest level goes into the one before it and nowhere else; the two finest are one layer each. */
+        if (!padding && stage < 2)
+            work += 2 * side * side * convolution[stage] * (uint64_t)b->dim_out;
+        else if (padding || stage < 3 || c->top_down[2])
             work += 2 * side * side * d * ((uint64_t)b->dim_out + convolution[stage]);
         stage++;
     }
