@@ -4,6 +4,7 @@
 #define CLI_BENCH_H
 
 #include "common.h"
+#include "output.h"
 #include "peak.h"
 
 /* ---- the machine ---- */
@@ -47,8 +48,8 @@ typedef struct bench {
     int model_count;
     int precisions[BENCH_VALUES], precision_count; /* 0: none was asked for, so all that there are */
     int threads[BENCH_VALUES], thread_count;       /* 0: all processors */
-    int runs, profile, markdown, track;
-    const char *input, *json_file;
+    int runs, profile, markdown, track, automatic, table;
+    const char *input, *json_file, *plot_file;
     media_picture picture;
     uint8_t *mask;     /* [height][width] of the picture */
     double enlarge_ms; /* of the latest click */
@@ -59,8 +60,8 @@ typedef struct bench {
     peak peaks[PEAK_KINDS]; /* on so many threads */
     double read_gb_s;
     json_t *results;
-    struct bench_row *profiled; /* rows whose profiles are told after the table */
-    int profiled_count;
+    struct bench_row *rows; /* all that were measured */
+    int row_count;
     double samples[BENCH_STAGES][BENCH_RUNS];
 } bench;
 
@@ -97,7 +98,8 @@ typedef struct bench_row {
     double gflop;      /* of the encoder */
     double peak;       /* GFLOP/s of the precision, measured before and after, on so many threads; 0: unknown */
     double memory_mib; /* 0: unknown */
-    bench_times track; /* a frame of a video; all 0 where it was not run */
+    double parameters;
+    bench_times track, automatic; /* a frame of a video, automatic masks; all 0 where they were not run */
     bench_profile *encode, *decode; /* or NULL */
 } bench_row;
 
@@ -119,6 +121,10 @@ peak_kind bench_peak_kind(sam2_precision precision);
 void report_head(const bench *b);
 void report_row(const bench *b, const bench_row *row);
 void report_profile(const bench *b, const bench_row *row);
+/* All rows beside those of the first model, in Markdown; and their encode times as SVG, in b->plot_file. The second
+ * returns 0 or an exit status. */
+void table_print(const bench *b);
+int table_plot(const bench *b);
 /* As JSON; NULL without memory. */
 json_t *report_row_json(const bench_row *row);
 json_t *report_json(const bench *b);

@@ -143,6 +143,7 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
         snprintf(row->model, sizeof row->model, "%s", row->file);
     row->precision = info.precision;
     row->threads = info.threads;
+    row->parameters = (double)info.parameters;
     row->gflop = 1e-9 * (double)info.encode_flop;
     for (int stage = 0; stage < BENCH_STAGES; stage++)
         row->times[stage] = bench_summary(b->samples[stage], b->runs);

@@ -100,18 +100,18 @@ static int print_failed(void)
     return fflush(stdout) ? report(EXIT_FAULT, "standard output: cannot be written") : EXIT_DONE;
 }
 
-/* Profiles come after the table. Takes over what the row holds. */
-static int keep_profile(bench *b, const bench_row *row)
+/* What is told after the table. Takes over what the row holds. */
+static int keep_row(bench *b, const bench_row *row)
 {
-    bench_row *more = row->encode ? realloc(b->profiled, ((size_t)b->profiled_count + 1) * sizeof *more) : NULL;
+    bench_row *more = realloc(b->rows, ((size_t)b->row_count + 1) * sizeof *more);
     if (more) {
-        b->profiled = more;
-        more[b->profiled_count++] = *row;
+        b->rows = more;
+        more[b->row_count++] = *row;
         return 0;
     }
     free(row->encode);
     free(row->decode);
-    return row->encode != NULL;
+    return -1;
 }
 
 /* One line of the table. */
@@ -121,11 +121,13 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
     sam2_error error = {SAM2_OK, ""};
     int status = EXIT_DONE;
     sam2_status failed = bench_measure(b, path, precision, threads, &row, &error);
-    if (failed == SAM2_ERROR_UNSUPPORTED && !b->precision_count && precision != SAM2_PRECISION_F32)
+    if (failed == SAM2_ERROR_UNSUPPORTED && !b->precision_count && precision != SAM2_PRECISION_F32) {
         note("%s: %s", shown, error.text); /* nobody asked for it */
-    else if (failed)
-        status = report_model(&error, path);
-    else if (json_array_append_new(b->results, report_row_json(&row)))
+        return EXIT_DONE;
+    }
+    if (failed)
+        return report_model(&error, path);
+    if (json_array_append_new(b->results, report_row_json(&row)))
         status = report(EXIT_FAULT, "out of memory");
     else if (!b->json_file || strcmp(b->json_file, "-")) {
         if (json_array_size(b->results) == 1)
@@ -133,7 +135,7 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
         report_row(b, &row);
         status = print_failed();
     }
-    return keep_profile(b, &row) && !status ? report(EXIT_FAULT, "out of memory") : status;
+    return keep_row(b, &row) && !status ? report(EXIT_FAULT, "out of memory") : status;
 }
 
 static int bench_model(bench *b, const char *name)
@@ -188,16 +190,33 @@ static int work(bench *b)
     measure_machine(b);
     for (int i = 0; i < b->model_count && !status; i++)
         status = bench_model(b, b->models[i]);
-    for (int i = 0; i < b->profiled_count && !status && (!b->json_file || strcmp(b->json_file, "-")); i++) {
-        report_profile(b, &b->profiled[i]);
+    const int talk = !b->json_file || strcmp(b->json_file, "-");
+    for (int i = 0; i < b->row_count && !status && talk && b->profile; i++) {
+        report_profile(b, &b->rows[i]);
         status = print_failed();
     }
+    if (!status && b->table && talk) {
+        table_print(b);
+        status = print_failed();
+    }
+    if (!status && b->plot_file)
+        status = table_plot(b);
     if (status || !b->json_file)
         return status;
     json = report_json(b);
     status = json_save(json, b->json_file, 0);
     json_decref(json);
     return status;
+}
+
+/* All models and all stages, Markdown throughout. */
+static void ask_for_table(bench *b)
+{
+    static const char *const all[] = {"sam1_h", "sam1_l", "sam1_b", "sam2.1_l", "sam2.1_b+", "sam2.1_s", "sam2.1_t"};
+    b->markdown = b->track = b->automatic = 1;
+    if (!b->model_count)
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            b->models[b->model_count++] = all[i];
 }
 
 int run_bench(int count, char **arguments)
@@ -216,7 +235,11 @@ int run_bench(int count, char **arguments)
         ROW_TEXT('i', "input", &b->input, "PICTURE", "a picture (default: one made up, 1800 x 1200)"),
         ROW_FLAG(0, "track", &b->track, "also a frame of a video, one object at full memory"),
         ROW_FLAG(0, "profile", &b->profile, "where the time goes, by stage and by operation (-v: both together)"),
-        ROW_FLAG(0, "table", &b->markdown, "the table in Markdown"),
+        ROW_FLAG(0, "markdown", &b->markdown, "the table in Markdown"),
+        ROW_FLAG(0, "table", &b->table,
+                 "every stage of SAM 1 ViT-H, L, B and SAM 2.1 Large, Base+, Small,\n"
+                 "Tiny (or of the models given), beside the first of them"),
+        ROW_TEXT(0, "plot", &b->plot_file, "FILE.svg", "the encode times as a plot"),
         ROW_TEXT(0, "json", &b->json_file, "FILE", "the results as JSON; - is standard output"),
         ROW_END};
     option shared[COMMON_ROWS];
@@ -227,16 +250,20 @@ int run_bench(int count, char **arguments)
     if (status < 0) {
         status = operands ? report(EXIT_USE, "%s: bench takes no operands; models are given with -m", arguments[0])
                           : output_check("--json", b->json_file, b->input);
+        if (!status)
+            status = output_check("--plot", b->plot_file, b->input);
+        if (b->table)
+            ask_for_table(b);
         if (!b->model_count)
             b->models[b->model_count++] = "micro";
         if (!status)
             status = work(b);
     }
-    for (int i = 0; i < b->profiled_count; i++) {
-        free(b->profiled[i].encode);
-        free(b->profiled[i].decode);
+    for (int i = 0; i < b->row_count; i++) {
+        free(b->rows[i].encode);
+        free(b->rows[i].decode);
     }
-    free(b->profiled);
+    free(b->rows);
     json_decref(b->results);
     free(b->mask);
     media_picture_free(&b->picture);

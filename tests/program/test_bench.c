@@ -168,7 +168,7 @@ static void profile(void **state)
 /* A Markdown table: its lines have as many cells as its head, and stand together. */
 static void markdown(void **state)
 {
-    const run_result *r = run_expect(0, "bench --runs 1 --threads 1,2 --precision f32 --size 128 --profile --table");
+    const run_result *r = run_expect(0, "bench --runs 1 --threads 1,2 --precision f32 --size 128 --profile --markdown");
     int lines = 0, bars = 0, ended = 0;
     (void)state;
     for (char *line = strtok(r->out, "\n"); line; line = strtok(NULL, "\n")) {
@@ -185,6 +185,25 @@ static void markdown(void **state)
         lines++;
     }
     assert_int_equal(lines, 4); /* head, rule, two threads' lines */
+}
+
+/* Every row beside the first model's, and a plot. */
+static void table_of_models(void **state)
+{
+    size_t size = 0;
+    const run_result *r = run_expect(0, "bench --table -m micro --runs 1 --precision f32 --size 128 --plot times.svg");
+    const char *row = strstr(r->out, "| micro");
+    (void)state;
+    assert_non_null(strstr(r->out, "encode, times micro"));
+    while (row && strstr(row + 1, "| micro"))
+        row = strstr(row + 1, "| micro");
+    assert_non_null(row);
+    assert_non_null(strstr(row, " 1.00 | 1.00 |")); /* the model beside itself */
+    uint8_t *svg = file_read("times.svg", &size);
+    assert_non_null(svg);
+    assert_memory_equal(svg, "<svg ", 5);
+    assert_true(size > 300 && !memcmp(svg + size - 7, "</svg>\n", 7));
+    free(svg);
 }
 
 static void medians(void **state)
@@ -235,7 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(shape),      cmocka_unit_test(json_alone),
                                        cmocka_unit_test(precisions), cmocka_unit_test(profile),
-                                       cmocka_unit_test(markdown),   cmocka_unit_test(medians),
+                                       cmocka_unit_test(markdown), cmocka_unit_test(table_of_models),   cmocka_unit_test(medians),
                                        cmocka_unit_test(totals)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
