@@ -24,6 +24,8 @@ static double limit_of(const char *name)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (strcmp(limits[i].name, name) == 0)
             return limits[i].relative;
+    if (strncmp(name, "block", 5) == 0) /* of SAM 1 */
+        return 5e-6;
     fail_msg("no limit for %s", name);
     return 0.0;
 }
@@ -32,6 +34,7 @@ typedef struct checker {
     const weights *fixture;
     const char *prefix; /* the case, or NULL for the encoder */
     int compared;
+    bool sam1;
     float *click;        /* logits of the case "click": the mask prompt of others */
     bool made_prompt;    /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
     const weights *bf16; /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
@@ -45,7 +48,7 @@ static double limit_here(const checker *c, const char *name)
     if (c->made_prompt && strcmp(name, "iou") == 0)
         return 5e-5;
     if (c->bf16) {
-        char key[96];
+        char key[160];
         snprintf(key, sizeof key, "%s.%s%s%s", c->label, c->prefix ? c->prefix : "", c->prefix ? "." : "", name);
         float *error = fixture_get(c->bf16, NULL, key, NULL);
         double most = error ? (double)*error : 0.0;
@@ -113,8 +116,8 @@ static void observe(void *user, const char *name, const float *data, const int64
         size_t one = (size_t)(shape[1] * shape[2]);
         c->click = malloc(one * sizeof *c->click);
         assert_non_null(c->click);
-        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped */
-            c->click[i] = data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
+        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped, but in SAM 1 */
+            c->click[i] = c->sam1 ? data[i] : data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
     }
     float *expected = fixture_get(c->fixture, c->prefix, name, &expected_count);
     char key[64];
@@ -183,6 +186,20 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
     free(bytes);
 }
 
+/* Blocks whose outputs a fixture of SAM 1 has; 0 in one of SAM 2. */
+static int count_blocks(const weights *fixture)
+{
+    int count = 0;
+    for (char name[32];; count++) {
+        snprintf(name, sizeof name, "block%d", count);
+        if (weights_find(fixture, name))
+            continue;
+        snprintf(name, sizeof name, "block%d.shape", count);
+        if (!weights_find(fixture, name))
+            return count;
+    }
+}
+
 static void run_case(sam2_context *context, const sam2_features *features, sam2_result *result, checker *c, int width,
                      int height, int side)
 {
@@ -217,7 +234,7 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     c->made_prompt = kind && kind[0] == 2.0f && strncmp(c->prefix, "previous", 8) == 0;
     c->compared = 0;
     need_ok(sam2_predict(context, features, &prompt, 1, &options, result, &error), &error);
-    assert_true(c->compared >= 3);
+    assert_true(c->compared >= (c->sam1 ? 2 : 3)); /* SAM 1 has no object score */
     assert_int_equal(sam2_result_mask_count(result), count);
     bool exact = !c->bf16; /* masks of stand-in weights amplify bfloat16's rounding */
     for (int i = 0; exact && i < (int)count; i++) {
@@ -253,6 +270,7 @@ static int next_case(const weights *w, size_t *at, char *name, size_t capacity)
 static int hold(const sam2_model *model, checker *c)
 {
     const weights *fixture = c->fixture;
+    c->sam1 = count_blocks(fixture) > 0;
     sam2_error error;
     sam2_context *context;
     sam2_features *features;
@@ -266,7 +284,8 @@ static int hold(const sam2_model *model, checker *c)
     need_ok(sam2_result_create(model, &result, &error), &error);
     need_ok(sam2_context_set_observer(context, observe, c, &error), &error);
     need_ok(sam2_features_encode(context, &image, &features, &error), &error);
-    assert_int_equal(c->compared, 8); /* input, four stages, two levels, embedding */
+    /* input, four stages, two levels, embedding; or of SAM 1 input, blocks, embedding */
+    assert_int_equal(c->compared, c->sam1 ? 2 + count_blocks(fixture) : 8);
     char name[48];
     /* The case whose logits others take comes first, whatever the file's order. */
     for (int pass = 0; pass < 2; pass++)
@@ -291,7 +310,7 @@ int hold_to_fixture(const sam2_model *model, const weights *fixture)
 
 void hold_to_bf16(const sam2_model *model, const weights *fixture, const char *label)
 {
-    weights *errors = fixture_open("bf16");
+    weights *errors = fixture_open(strstr(label, "sam1") ? "bf16_sam1" : "bf16");
     assert_int_equal(hold(model, &(checker){.fixture = fixture, .bf16 = errors, .label = label}), 1);
     weights_close(errors);
 }
