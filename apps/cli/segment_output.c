@@ -102,9 +102,9 @@ static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, 
         return NULL;
     json = json_pack("{s:o, s:o, s:o, s:i, s:I, s:[i,i,i,i], s:{s:[i,i], s:s}}", "score", json_number(mask->score),
                      "object_score", sam1 ? json_null() : json_number(mask->object_score), "object_prob",
-                     sam1 ? json_null() : json_number(1 / (1 + exp(-(double)mask->object_score))), "index", mask->index, "area",
-                     (json_int_t)area, "bbox", box[0], box[1], box[2], box[3], "rle", "size", s->height, s->width,
-                     "counts", counts);
+                     sam1 ? json_null() : json_number(1 / (1 + exp(-(double)mask->object_score))), "index", mask->index,
+                     "area", (json_int_t)area, "bbox", box[0], box[1], box[2], box[3], "rle", "size", s->height,
+                     s->width, "counts", counts);
     free(counts);
     if (json && file && strcmp(file, "-") && json_object_set_new(json, "file", json_text(file))) {
         json_decref(json);
@@ -163,8 +163,7 @@ static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_
         snprintf(there, sizeof there, "object score %.3f, ", (double)mask->object_score);
     if (!s->common.quiet && standard_output_is_free(s))
         printf("object %d mask %d: score %.4f, %sarea %lld, box %d,%d,%d,%d%s%s\n", object, k, (double)mask->score,
-               there, (long long)area, box[0], box[1], box[2], box[3],
-               s->output ? " -> " : "", name);
+               there, (long long)area, box[0], box[1], box[2], box[3], s->output ? " -> " : "", name);
     return EXIT_DONE;
 }
 

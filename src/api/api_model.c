@@ -329,7 +329,8 @@ static sam2_status output_of(const char *path, output_kind *kind, sam2_error *er
             return SAM2_OK;
         }
     }
-    return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .pth, .safetensors or .sam2", path);
+    return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .pth, .safetensors or .sam2",
+                     path);
 }
 
 static sam2_status convert_opened(const weights *w, output_kind kind, const char *output, sam2_precision precision,

@@ -18,6 +18,7 @@ void config_set_common(model_config *c);
 
 /* SAM 1 (config_vit.c). By name: false where it is none of its. By tensors: the one patch_embed is given. Resolve is as
  * config_resolve, for a configuration from JSON, and gives it its name. */
+void config_vit_defaults(model_config *c);
 bool config_vit_from_name(const char *name, model_config *out);
 sam2_status config_vit_from_weights(const weights *w, const weights_tensor *patch, model_config *out,
                                     sam2_error *error);

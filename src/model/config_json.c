@@ -120,12 +120,7 @@ static sam2_status read_trunk(json_t *encoder, model_config *c, sam2_error *erro
 static sam2_status read_vit(json_t *root, model_config *c, sam2_error *error)
 {
     json_t *list = json_object_get(json_object_get(root, "image_encoder"), "global_attn_indexes");
-    c->family = FAMILY_SAM1;
-    c->global_count = 0;
-    memset(c->stages, 0, sizeof c->stages);
-    memset(c->window_spec, 0, sizeof c->window_spec);
-    memset(c->top_down, 0, sizeof c->top_down);
-    c->background = 0;
+    config_vit_defaults(c);
     TRY(read_int(root, "image_encoder.img_size", &c->image_size, error));
     TRY(read_int(root, "image_encoder.embed_dim", &c->embed_dim, error));
     TRY(read_int(root, "image_encoder.depth", &c->stages[0], error));

@@ -34,7 +34,7 @@ static void resolve_blocks(model_config *c)
     }
 }
 
-static void set_defaults(model_config *c)
+void config_vit_defaults(model_config *c)
 {
     memset(c, 0, sizeof *c);
     config_set_common(c);
@@ -48,7 +48,7 @@ static void set_defaults(model_config *c)
 
 static void set_official(model_config *c, const official *o)
 {
-    set_defaults(c);
+    config_vit_defaults(c);
     snprintf(c->name, sizeof c->name, "sam1_%s", o->size);
     c->embed_dim = o->embed_dim;
     c->heads = o->heads;
@@ -163,7 +163,7 @@ sam2_status config_vit_from_weights(const weights *w, const weights_tensor *patc
             }
             return validate(out, error);
         }
-    set_defaults(out);
+    config_vit_defaults(out);
     out->image_size = side <= 256 ? side * PATCH : 0;
     out->embed_dim = width;
     out->stages[0] = depth;

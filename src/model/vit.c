@@ -79,9 +79,8 @@ static void patch_item(void *context, size_t y, int worker)
 static void patch_embed(const model *m, const exec *ex, size_t side, const float *input, float *out)
 {
     row_job j = {.m = m, .ex = ex, .input = input, .out = out, .side = side};
-    j.scratch_bytes = m->patch.packed_bf16
-                          ? side * (PATCH_FLOATS + ops_pitch_bf16(PATCH_FLOATS)) * sizeof(uint16_t)
-                          : side * PATCH_FLOATS * sizeof(float);
+    j.scratch_bytes = m->patch.packed_bf16 ? side * (PATCH_FLOATS + ops_pitch_bf16(PATCH_FLOATS)) * sizeof(uint16_t)
+                                           : side * PATCH_FLOATS * sizeof(float);
     run_rows(ex, &j, patch_item);
 }
 

@@ -41,8 +41,7 @@ void longest_side_measure(const model *m, const exec *ex)
     /* Few rows or columns are weighed most where one output is made of one and a half times what others are. */
     int thin = PICTURE_MAX_SIDE / m->config.image_size;
     thin += thin / 2;
-    const int sizes[3][2] = {
-        {PICTURE_MAX_SIDE, PICTURE_MAX_SIDE}, {PICTURE_MAX_SIDE, thin}, {thin, PICTURE_MAX_SIDE}};
+    const int sizes[3][2] = {{PICTURE_MAX_SIDE, PICTURE_MAX_SIDE}, {PICTURE_MAX_SIDE, thin}, {thin, PICTURE_MAX_SIDE}};
     for (int i = 0; i < 3; i++)
         encode_image(m, ex, longest_side,
                      &(preprocess_job){m, &(sam2_image){.width = sizes[i][0], .height = sizes[i][1]}}, &(pyramid){0},

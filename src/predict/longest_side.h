@@ -4,8 +4,9 @@
 
 #include "predict/preprocess.h"
 
-/* An input_filler over a preprocess_job: the longest side becomes the network's, by Pillow's antialiased bilinear resize
- * with the aspect ratio kept; minus mean, divided by standard deviation; then zeros at the right or at the bottom. */
+/* An input_filler over a preprocess_job: the longest side becomes the network's, by Pillow's antialiased bilinear
+ * resize with the aspect ratio kept; minus mean, divided by standard deviation; then zeros at the right or at the
+ * bottom. */
 void longest_side(void *context, const exec *ex, float *input);
 
 /* What of the network's square is the picture. */

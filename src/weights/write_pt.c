@@ -1,5 +1,5 @@
-/* What torch.save({"model": state_dict}) writes, or torch.save(state_dict): the pickle (protocol 2) of a dict with an OrderedDict of tensors, each
- * with a storage of its own. */
+/* What torch.save({"model": state_dict}) writes, or torch.save(state_dict): the pickle (protocol 2) of a dict with an
+ * OrderedDict of tensors, each with a storage of its own. */
 #include "weights/write_pt.h"
 #include "weights/internal.h"
 #include "weights/values.h"
@@ -114,7 +114,8 @@ static sam2_status write_all(const weights *w, const buffer *pickled, zip_writer
     return outfile_commit(z->out, error);
 }
 
-sam2_status write_pt_limited(const weights *w, const char *path, bool under_model, uint64_t zip64_from, sam2_error *error)
+sam2_status write_pt_limited(const weights *w, const char *path, bool under_model, uint64_t zip64_from,
+                             sam2_error *error)
 {
     buffer pickled = {.allocator = w->allocator};
     outfile out = {0};

@@ -34,7 +34,7 @@ typedef struct checker {
     const weights *fixture;
     const char *prefix; /* the case, or NULL for the encoder */
     int compared;
-    bool sam1;
+    bool sam1, sampled;  /* of SAM 1; an official size */
     float *click;        /* logits of the case "click": the mask prompt of others */
     bool made_prompt;    /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
     const weights *bf16; /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
@@ -45,6 +45,12 @@ typedef struct checker {
  * differs from itself by 2e-5 there (sam2_t, seed 3, `previous`), where a click alone gives 2e-6. */
 static double limit_here(const checker *c, const char *name)
 {
+    if (c->sam1 && !c->bf16 && strcmp(name, "iou") == 0) /* as absolute errors: see check_values */
+        return c->sampled ? 5e-4 : 2e-5;
+    /* The official size amplifies more: there the official code differs from itself by 1.8e-4 in logits and 5e-5 in IoU
+     * (sam1_b, truck.jpg, with an embedding that differs by 1.3e-6). */
+    if (c->sam1 && !c->bf16 && c->sampled && strcmp(name, "low_res") == 0)
+        return 1e-3;
     if (c->made_prompt && strcmp(name, "iou") == 0)
         return 5e-5;
     if (c->bf16) {
@@ -60,9 +66,6 @@ static double limit_here(const checker *c, const char *name)
         free(error);
         return most > limit_of(name) ? most : limit_of(name);
     }
-    /* Without a sigmoid some are near 0: there the official code differs from itself by 2e-5 (small_sam1, `previous`). */
-    if (c->sam1 && strcmp(name, "iou") == 0)
-        return 1e-4;
     return limit_of(name);
 }
 
@@ -70,6 +73,13 @@ static void check_values(const checker *c, const char *name, const char *what, c
                          size_t count)
 {
     double error = relative_rms(expected, got, count), most = limit_here(c, name);
+    if (c->sam1 &&
+        strcmp(name, "iou") == 0) { /* without a sigmoid some are near 0, where a relative error says little */
+        double square = 0.0;
+        for (size_t i = 0; i < count; i++)
+            square += (double)expected[i] * expected[i];
+        error *= sqrt(square / (double)count);
+    }
     if (!(error <= most))
         fail_msg("%s.%s (%s): relative error %.3g, limit %.3g", c->prefix ? c->prefix : "", name, what, error, most);
 }
@@ -178,7 +188,7 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
                 area += bytes[i];
             for (size_t i = 0; i < 4096; i++)
                 differing += bytes[sample_index(i, pixels)] != bit(samples + 512 * m, i);
-            if (fabs((double)area - (double)areas[m]) > 2.5e-4 * (double)areas[m] + 2.0 || differing > 2)
+            if (fabs((double)area - (double)areas[m]) > (c->sam1 ? 5e-4 : 2.5e-4) * (double)areas[m] + 2.0 || differing > 2)
                 fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m,
                          (long long)area, (double)areas[m], differing);
         }
@@ -274,6 +284,7 @@ static int hold(const sam2_model *model, checker *c)
 {
     const weights *fixture = c->fixture;
     c->sam1 = count_blocks(fixture) > 0;
+    c->sampled = weights_find(fixture, "embedding.shape") != NULL;
     sam2_error error;
     sam2_context *context;
     sam2_features *features;

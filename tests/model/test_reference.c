@@ -88,7 +88,8 @@ static void official_size(void **state)
     sam2_model *model = synthetic_model(argument_model, (uint64_t)atoi(argument_seed), &options);
     assert_int_equal(hold_to_fixture(model, fixture), 9);
     sam2_model_close(model);
-    if ((strncmp(argument_model, "sam2.1", 6) == 0 || strncmp(argument_model, "sam1", 4) == 0) && strcmp(argument_seed, "0") == 0) {
+    if ((strncmp(argument_model, "sam2.1", 6) == 0 || strncmp(argument_model, "sam1", 4) == 0) &&
+        strcmp(argument_seed, "0") == 0) {
         options.precision = SAM2_PRECISION_BF16;
         model = synthetic_model(argument_model, 0, &options);
         if (in_bf16(model))
