@@ -362,7 +362,7 @@ def main():
     ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,sam1,sam1_resize,sam1_enlarge,trained,bf16,video,video_bf16")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
     ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
-    ap.add_argument("--sam1-models", default="sam1_b,sam1_l,sam1_h", help="of the full-size ones of SAM 1")
+    ap.add_argument("--sam1-models", default="sam1_b", help="of the full-size ones of SAM 1")
     ap.add_argument("--weights", default=os.path.join(HERE, "..", "..", "data", "sam2.1_hiera_micro.safetensors"), help="of the trained small model")
     ap.add_argument("--threads", type=int, default=1)
     args = ap.parse_args()
