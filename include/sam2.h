@@ -135,7 +135,7 @@ SAM2_API void sam2_model_close(sam2_model *model);
 /* What a model is. Pointers are valid as long as the model. */
 typedef struct sam2_model_info {
     size_t struct_size;
-    const char *name;         /* "sam2.1_t"; "custom" for a layout with its own configuration */
+    const char *name;         /* "sam2.1_t", "sam1_b"; "custom" for a layout with its own configuration */
     const char *isa;          /* the instruction set in use, of the same names */
     sam2_precision precision; /* the precision in use, never AUTO */
     int threads;              /* threads in use */
@@ -150,11 +150,12 @@ typedef struct sam2_model_info {
     const char *format;       /* the file's: "PyTorch zip", "safetensors", "native" */
     int repacked;         /* 1: a native file was made for another instruction set or precision, and was packed again */
     uint64_t encode_flop; /* floating-point operations of the encoder's matrix products, for one picture */
+    const char *family;   /* "sam2": SAM 2 and 2.1; "sam1": SAM, for pictures alone */
 } sam2_model_info;
 
 #define SAM2_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0                \
+        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL          \
     }
 
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */
@@ -305,7 +306,7 @@ typedef struct sam2_prompt {
 
 typedef struct sam2_predict_options {
     size_t struct_size;
-    int multimask;  /* 1 (default): three masks an object; 0: one, with the official choice by stability */
+    int multimask;  /* 1 (default): three masks an object; 0: one, with the official choice by stability (none in SAM 1) */
     int best_first; /* 1 (default): masks ordered by score; 0: the network's order */
 } sam2_predict_options;
 
@@ -339,8 +340,9 @@ typedef struct sam2_mask {
     const float *low_res_logits; /* [low_res_size, low_res_size], not clamped; > 0 is inside */
     int low_res_size;
     int width, height;    /* the picture's */
-    float score;          /* predicted IoU, 0 to 1 */
-    float object_score;   /* logit that the object is there at all; the image predictor does not act on it */
+    float score;          /* predicted IoU, 0 to 1; SAM 1's is not held within that */
+    float object_score;   /* logit that the object is there at all; the image predictor does not act on it. 0 in SAM 1,
+                           * which has none */
     int index;            /* the mask's place in the network's own order, 0 to 3 */
     const void *internal; /* the library's: leave it as it is, or NULL for logits of your own */
 } sam2_mask;
@@ -358,7 +360,8 @@ SAM2_API int sam2_result_mask_count(const sam2_result *result);
 SAM2_API sam2_status sam2_result_get_mask(const sam2_result *result, int object, int mask, sam2_mask *out,
                                           sam2_error *error);
 
-/* The mask enlarged to the picture (bilinear, half-pixel centres) as float32 logits: `out` is [height, stride] with
+/* The mask enlarged to the picture (bilinear, half-pixel centres; a SAM 1 result's in the two steps of the official code,
+ * without its padding) as float32 logits: `out` is [height, stride] with
  * stride in floats, at least the width. Errors: ARGUMENT. Since 0.1. */
 SAM2_API sam2_status sam2_mask_to_logits(const sam2_mask *mask, float *out, ptrdiff_t stride, sam2_error *error);
 
@@ -427,7 +430,7 @@ SAM2_API sam2_status sam2_tracker_create(const sam2_model *model, const sam2_tra
 SAM2_API void sam2_tracker_destroy(sam2_tracker *tracker);
 
 /* Encodes a frame of a video: as sam2_features_encode, but with the video predictor's own resize (bicubic, to bytes).
- * Errors: ARGUMENT, MEMORY. Since 0.1. */
+ * Errors: ARGUMENT, MEMORY, UNSUPPORTED (SAM 1). Since 0.1. */
 SAM2_API sam2_status sam2_features_encode_frame(sam2_context *context, const sam2_image *image,
                                                 sam2_features **features, sam2_error *error);
 
@@ -503,8 +506,8 @@ SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_obser
 
 /* ---- files of weights ---- */
 
-/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" (float32,
- * and the official sizes alone); official tensor names. `precision`: F32 or BF16 storage; AUTO keeps what the input
+/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" or ".pth"
+ * (float32, and in SAM 2 the official sizes alone); official tensor names. `precision`: F32 or BF16 storage; AUTO keeps what the input
  * has. A native file is laid out for this machine's instruction set and opens in milliseconds there in the precision
  * that it is written in, elsewhere like other files; in BF16 it holds those matrices rounded that bfloat16 products
  * use, everything else as it is. The output is replaced only once the new file is whole. Errors: as sam2_model_open,
@@ -512,7 +515,7 @@ SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_obser
 SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                                   const sam2_allocator *allocator, sam2_error *error);
 
-/* Writes stand-in weights for the model `name` ("sam2.1_t", "sam2_b+", "sam2.1_hiera_large" ...): the official names
+/* Writes stand-in weights for the model `name` ("sam2.1_t", "sam2_b+", "sam2.1_hiera_large", "sam1_b", "vit_h" ...): the official names
  * and shapes, values that depend only on tensor name, index and seed. The output's ending tells the format: ".pt" (as
  * torch.save), ".safetensors", ".sam2". `absent` = 1 gives a negative object score. Errors: ARGUMENT (unknown name),
  * FILE, MEMORY. Since 0.1. */

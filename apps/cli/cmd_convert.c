@@ -9,7 +9,7 @@ static const char usage[] =
     "Usage: sam2 convert IN OUT [--precision f32|bf16|int8]\n"
     "\n"
     "Writes a checkpoint in another format, told by the ending of OUT: .sam2 (native), "
-    ".safetensors or .pt. IN may be micro.\n"
+    ".safetensors, .pt or .pth. IN may be micro.\n"
     "A .sam2 file is laid out for this machine's instruction set, and opens in milliseconds in the\n"
     "precision that it is written in.\n"
     "Without --precision the weights are stored as they are in IN.\n";

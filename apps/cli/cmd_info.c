@@ -59,6 +59,7 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
                   info->image_size, "embedding_dim", info->embedding_dim, "low_res_size", info->low_res_size,
                   "precision", precision_name(info->precision), "isa", info->isa, "threads", info->threads,
                   "weight_bytes", (json_int_t)info->weight_bytes, "workspace_bytes", (json_int_t)info->workspace_bytes);
+    json_object_set_new(json, "family", json_text(info->family));
     json_object_set_new(json, "format", json_text(info->format));
     json_object_set_new(json, "mapped_bytes", json_integer((json_int_t)info->mapped_bytes));
     json_object_set_new(json, "repacked", json_boolean(info->repacked));
@@ -73,7 +74,7 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
 
 static void print(const sam2_model_info *info, const char *path)
 {
-    printf("model        %s\n", info->name);
+    printf("model        %s%s\n", info->name, is_sam1(info) ? " (SAM 1: pictures alone)" : "");
     printf("file         %s\n", path);
     printf("format       %s%s\n", info->format, info->repacked ? ", packed again for this machine and precision" : "");
     printf("parameters   %" PRIu64 "\n", info->parameters);

@@ -64,7 +64,7 @@ static int open_dump(segment *s)
     sam2_error error = {SAM2_OK, ""};
     if (!s->dump_file)
         return EXIT_DONE;
-    if (dump_open(&s->dump, s->dump_file))
+    if (dump_open(&s->dump, s->dump_file, !is_sam1(&s->info)))
         return report(EXIT_FAULT, "%s", s->dump.error);
     if (sam2_context_set_observer(s->context, dump_tensor, &s->dump, &error))
         return report_library(&error, FROM_PROMPT);

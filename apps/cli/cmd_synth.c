@@ -3,13 +3,14 @@
 
 #include "common.h"
 
-static const char usage[] = "Usage: sam2 synth NAME OUT [--seed N] [--absent]\n"
-                            "\n"
-                            "Writes stand-in weights for the model NAME (sam2_t sam2_s sam2_b+ sam2_l sam2.1_t "
-                            "sam2.1_s sam2.1_b+ sam2.1_l, or an\n"
-                            "official long name): the official tensor names and shapes, values by a formula. They "
-                            "segment nothing; they are for\n"
-                            "tests and timings. The ending of OUT tells the format: .pt, .safetensors, .sam2.\n";
+static const char usage[] =
+    "Usage: sam2 synth NAME OUT [--seed N] [--absent]\n"
+    "\n"
+    "Writes stand-in weights for the model NAME (sam2_t sam2_s sam2_b+ sam2_l sam2.1_t "
+    "sam2.1_s sam2.1_b+ sam2.1_l\n"
+    "sam1_b sam1_l sam1_h, or an official long name): the official tensor names and shapes, values by a formula. They "
+    "segment nothing; they are for\n"
+    "tests and timings. The ending of OUT tells the format: .pt, .pth, .safetensors, .sam2.\n";
 
 int run_synth(int count, char **arguments)
 {

@@ -57,6 +57,8 @@ const char *precision_name(sam2_precision precision);
 
 /* The file of a model: "micro" is looked for, anything else is a file name. 0 or an exit status. */
 int model_path(const char *name, char *path, size_t size);
+/* SAM 1 has no object score, and its logits are nowhere held within bounds. */
+int is_sam1(const sam2_model_info *info);
 int model_open(const common_options *common, sam2_model **model, sam2_model_info *info);
 /* Reports what kept the checkpoint `path` from being opened or converted. What the library cannot do is the file's
  * fault where the text begins with its name, else that of an option, such as --precision or --isa. */

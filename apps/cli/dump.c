@@ -7,9 +7,9 @@
 /* The bounds within which the official predictor returns logits. */
 #define LOGIT_LIMIT 32.0f
 
-int dump_open(dump *d, const char *path)
+int dump_open(dump *d, const char *path, int clamp)
 {
-    *d = (dump){0};
+    *d = (dump){.clamp = clamp};
     d->failed = npz_open(&d->writer, path, d->error, sizeof d->error);
     return d->failed;
 }
@@ -35,10 +35,10 @@ void dump_tensor(void *user, const char *name, const float *data, const int64_t 
     size_t count = 1;
     if (d->failed || !d->writer)
         return;
-    for (int i = 0; i < d->seen_count; i++)
+    for (size_t i = 0; i < d->seen_count; i++)
         if (!strcmp(d->seen[i], name))
             return;
-    if (d->seen_count == 16 || strlen(name) >= sizeof d->seen[0])
+    if (d->seen_count == sizeof d->seen / sizeof *d->seen || strlen(name) >= sizeof d->seen[0])
         return;
     strcpy(d->seen[d->seen_count++], name);
     for (int i = 0; i < dims; i++)
@@ -47,7 +47,7 @@ void dump_tensor(void *user, const char *name, const float *data, const int64_t 
         return;
     d->failed = npz_begin(d->writer, name, NPZ_FLOAT32, shape, dims, d->error, sizeof d->error);
     if (!d->failed)
-        d->failed = strcmp(name, "low_res")
+        d->failed = !d->clamp || strcmp(name, "low_res")
                         ? npz_write(d->writer, data, count * sizeof *data, d->error, sizeof d->error)
                         : write_clamped(d, data, count);
     if (!d->failed)

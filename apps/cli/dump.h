@@ -9,14 +9,15 @@
 
 typedef struct dump {
     npz_writer *writer;
-    char seen[16][32]; /* names that are written; the tensors of later objects come under the same ones */
-    int seen_count;
+    char seen[160][32]; /* names that are written; the tensors of later objects come under the same ones */
+    size_t seen_count;
+    int clamp; /* logits to the bounds within which the official predictor of SAM 2 returns them */
     int failed;
     char error[512];
 } dump;
 
 /* 0 or -1 with the reason in d->error, as the following. */
-int dump_open(dump *d, const char *path);
+int dump_open(dump *d, const char *path, int clamp);
 /* The observer; `user` is the dump. */
 void dump_tensor(void *user, const char *name, const float *data, const int64_t *shape, int dims);
 /* "masks": [masks, height, width] as bool, in the network's order; `bytes` has room for one mask. */

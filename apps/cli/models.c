@@ -63,7 +63,10 @@ int model_path(const char *name, char *path, size_t size)
                                         "sam2.1_hiera_large",
                                         "vit_b",
                                         "vit_l",
-                                        "vit_h"};
+                                        "vit_h",
+                                        "sam_vit_b",
+                                        "sam_vit_l",
+                                        "sam_vit_h"};
     struct stat about;
     if (!strcmp(name, "micro") && stat(name, &about)) {
         const char *const fixed[] = {SAM2_MICRO_PATH, SAM2_MICRO_SOURCE_PATH};
@@ -84,6 +87,11 @@ int model_path(const char *name, char *path, size_t size)
     if (snprintf(path, size, "%s", name) >= (int)size)
         return report(EXIT_MODEL, "%.60s...: the file name is too long", name);
     return EXIT_DONE;
+}
+
+int is_sam1(const sam2_model_info *info)
+{
+    return !strcmp(info->family, "sam1");
 }
 
 int report_model(const sam2_error *error, const char *path)

@@ -96,14 +96,15 @@ static int mask_name(const segment *s, int object, int k, char *name, size_t siz
 static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, const int box[4], const char *file)
 {
     char *counts = mask_rle(s->mask, s->width, s->height, box);
+    const int sam1 = is_sam1(&s->info); /* which has no object score */
     json_t *json;
     if (!counts)
         return NULL;
     json = json_pack("{s:o, s:o, s:o, s:i, s:I, s:[i,i,i,i], s:{s:[i,i], s:s}}", "score", json_number(mask->score),
-                     "object_score", json_number(mask->object_score), "object_prob",
-                     json_number(1 / (1 + exp(-(double)mask->object_score))), "index", mask->index, "area",
-                     (json_int_t)area, "bbox", box[0], box[1], box[2], box[3], "rle", "size", s->height, s->width,
-                     "counts", counts);
+                     "object_score", sam1 ? json_null() : json_number(mask->object_score), "object_prob",
+                     sam1 ? json_null() : json_number(1 / (1 + exp(-(double)mask->object_score))), "index", mask->index,
+                     "area", (json_int_t)area, "bbox", box[0], box[1], box[2], box[3], "rle", "size", s->height,
+                     s->width, "counts", counts);
     free(counts);
     if (json && file && strcmp(file, "-") && json_object_set_new(json, "file", json_text(file))) {
         json_decref(json);
@@ -137,7 +138,7 @@ static int standard_output_is_free(const segment *s)
 static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_t *masks)
 {
     const prompt_object *prompt = &s->prompts.objects[object];
-    char name[4096] = "", text[600];
+    char name[4096] = "", text[600], there[40] = "";
     sam2_error error = {SAM2_OK, ""};
     int64_t area = 0;
     int box[4], status;
@@ -158,10 +159,11 @@ static int take_mask(segment *s, const sam2_mask *mask, int object, int k, json_
         return report(EXIT_FAULT, "out of memory");
     if (!k)
         draw(s, object);
+    if (!is_sam1(&s->info))
+        snprintf(there, sizeof there, "object score %.3f, ", (double)mask->object_score);
     if (!s->common.quiet && standard_output_is_free(s))
-        printf("object %d mask %d: score %.4f, object score %.3f, area %lld, box %d,%d,%d,%d%s%s\n", object, k,
-               (double)mask->score, (double)mask->object_score, (long long)area, box[0], box[1], box[2], box[3],
-               s->output ? " -> " : "", name);
+        printf("object %d mask %d: score %.4f, %sarea %lld, box %d,%d,%d,%d%s%s\n", object, k, (double)mask->score,
+               there, (long long)area, box[0], box[1], box[2], box[3], s->output ? " -> " : "", name);
     return EXIT_DONE;
 }
 

@@ -193,6 +193,7 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
         .format = weights_format_name(m->format),
         .repacked = m->repacked,
         .encode_flop = config_encode_work(&m->config, false),
+        .family = m->config.family == FAMILY_SAM1 ? "sam1" : "sam2",
     };
     sam2_model_info known;
     TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));
@@ -316,16 +317,21 @@ typedef enum output_kind { OUTPUT_PT, OUTPUT_SAFETENSORS, OUTPUT_NATIVE } output
 
 static sam2_status output_of(const char *path, output_kind *kind, sam2_error *error)
 {
-    static const char *const endings[] = {".pt", ".safetensors", ".sam2"};
+    static const struct {
+        const char *text;
+        output_kind kind;
+    } endings[] = {
+        {".pt", OUTPUT_PT}, {".pth", OUTPUT_PT}, {".safetensors", OUTPUT_SAFETENSORS}, {".sam2", OUTPUT_NATIVE}};
     const size_t n = strlen(path);
-    for (int i = 0; i < 3; i++) {
-        const size_t length = strlen(endings[i]);
-        if (n > length && strcmp(path + n - length, endings[i]) == 0) {
-            *kind = (output_kind)i;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t length = strlen(endings[i].text);
+        if (n > length && strcmp(path + n - length, endings[i].text) == 0) {
+            *kind = endings[i].kind;
             return SAM2_OK;
         }
     }
-    return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .safetensors or .sam2", path);
+    return error_set(error, SAM2_ERROR_ARGUMENT, "%s: the output's name must end in .pt, .pth, .safetensors or .sam2",
+                     path);
 }
 
 static sam2_status convert_opened(const weights *w, output_kind kind, const char *output, sam2_precision precision,
@@ -346,10 +352,11 @@ static sam2_status convert_opened(const weights *w, output_kind kind, const char
     if (kind == OUTPUT_SAFETENSORS)
         return weights_write_safetensors(w, output, text, precision == SAM2_PRECISION_AUTO,
                                          precision == SAM2_PRECISION_BF16 ? WEIGHTS_BF16 : WEIGHTS_F32, error);
-    if (strcmp(config.name, "custom") == 0)
+    const bool sam1 = config.family == FAMILY_SAM1; /* whose tensors show all there is to know */
+    if (strcmp(config.name, "custom") == 0 && !sam1)
         return error_set(error, SAM2_ERROR_UNSUPPORTED,
                          "%s: a .pt file cannot carry the configuration that this model has of its own", output);
-    return weights_write_pt(w, output, error);
+    return (sam1 ? weights_write_pth : weights_write_pt)(w, output, error);
 }
 
 sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
@@ -391,7 +398,7 @@ sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed,
     char json[2048];
     config_to_json(&config, json, sizeof json);
     if (kind == OUTPUT_PT)
-        status = weights_write_pt(w, output, error);
+        status = (config.family == FAMILY_SAM1 ? weights_write_pth : weights_write_pt)(w, output, error);
     else if (kind == OUTPUT_NATIVE)
         status = save_native(w, &config, SAM2_PRECISION_F32, a, output, json, error);
     else

@@ -2,6 +2,7 @@
 #include "api/check.h"
 #include "predict/features_file.h"
 #include "predict/frame_resize.h"
+#include "predict/longest_side.h"
 #include "predict/rle.h"
 
 #include <math.h>
@@ -26,8 +27,8 @@ static sam2_status check_image(const sam2_image *image, sam2_error *error)
     return SAM2_OK;
 }
 
-static sam2_status encode(sam2_context *context, const sam2_image *image, input_filler filler,
-                          sam2_features **features, sam2_error *error)
+static sam2_status encode(sam2_context *context, const sam2_image *image, input_filler filler, sam2_features **features,
+                          sam2_error *error)
 {
     CHECK_POINTER(features);
     *features = NULL;
@@ -47,12 +48,16 @@ static sam2_status encode(sam2_context *context, const sam2_image *image, input_
 sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
                                  sam2_error *error)
 {
-    return encode(context, image, preprocess, features, error);
+    CHECK_POINTER(context);
+    return encode(context, image, predict_filler(context->model->m), features, error);
 }
 
 sam2_status sam2_features_encode_frame(sam2_context *context, const sam2_image *image, sam2_features **features,
                                        sam2_error *error)
 {
+    CHECK_POINTER(context);
+    if (model_is_sam1(context->model->m))
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a SAM 1 model is for pictures alone: it has no frames");
     return encode(context, image, frame_resize, features, error);
 }
 
@@ -98,7 +103,7 @@ sam2_status sam2_result_create(const sam2_model *model, sam2_result **result, sa
     TRY(alloc_array(&model->m->allocator, 1, sizeof(sam2_result), "a result", &memory, error));
     sam2_result *r = memory;
     r->allocator = model->m->allocator;
-    r->enlarger = (enlarger){model->m->kernels, pool_share(model->m->pool)};
+    r->enlarger = (enlarger){.kernels = model->m->kernels, .pool = pool_share(model->m->pool)};
     *result = r;
     return SAM2_OK;
 }
@@ -189,6 +194,9 @@ static sam2_status make_room(sam2_result *r, const model *m, const sam2_features
     r->masks = masks;
     r->width = f->width;
     r->height = f->height;
+    r->enlarger.middle = model_is_sam1(m) ? (size_t)m->config.image_size : 0;
+    if (r->enlarger.middle)
+        longest_side_size(m, f->width, f->height, &r->enlarger.columns, &r->enlarger.rows);
     return SAM2_OK;
 }
 
@@ -282,7 +290,10 @@ static sam2_status open_mask(const sam2_mask *mask, enlarger *own, enlarge *out,
                      .side = (size_t)m.low_res_size,
                      .width = (size_t)m.width,
                      .height = (size_t)m.height,
-                     .pool = by->pool};
+                     .pool = by->pool,
+                     .middle = m.internal ? by->middle : 0,
+                     .columns = m.internal ? by->columns : 0,
+                     .rows = m.internal ? by->rows : 0};
     return SAM2_OK;
 }
 

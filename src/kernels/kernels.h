@@ -143,6 +143,12 @@ typedef void softmax_step_f32_fn(size_t rows, size_t n, float *s, size_t lds, fl
 typedef void softmax_step_bf16_fn(size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p,
                                   size_t ldp, float *max_, float *sum, float *scale);
 
+/* Adds decomposed relative positions to scores s [rows, n] (lds floats apart) of the keys `first` ... of a map that is
+ * `side` keys wide: s[i, j] = s[i, j] + (vertical[i * ldv + (first + j) / side] + horizontal[i * ldh + (first + j) %
+ * side]), the two added first. */
+typedef void add_relative_f32_fn(size_t rows, size_t first, size_t n, size_t side, const float *vertical, size_t ldv,
+                                 const float *horizontal, size_t ldh, float *s, size_t lds);
+
 /* y[i, j] = x[i, j] / divisor[i]. */
 typedef void divide_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
                                 size_t ldy);

@@ -47,6 +47,10 @@ TIMED(softmax_step_bf16, PROFILE_SOFTMAX, 0,
 TIMED(softmax_step_f32, PROFILE_SOFTMAX, 0,
       (size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale),
       (rows, n, s, lds, max_, sum, scale))
+TIMED(add_relative_f32, PROFILE_SOFTMAX, 0,
+      (size_t rows, size_t first, size_t n, size_t side, const float *vertical, size_t ldv, const float *horizontal,
+       size_t ldh, float *s, size_t lds),
+      (rows, first, n, side, vertical, ldv, horizontal, ldh, s, lds))
 TIMED(divide_rows_f32, PROFILE_SOFTMAX, 0,
       (size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y, size_t ldy),
       (rows, n, x, ldx, divisor, y, ldy))

@@ -53,10 +53,15 @@ mlp3 builder_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size
     return m;
 }
 
-/* conv2d [n, 3, 7, 7] as rows of pixels: k = (ky * 7 + kx) * 3 + channel. */
-static size_t patch_at(const linear *l, size_t n, size_t k)
+size_t builder_pixels_at(const linear *l, size_t n, size_t k)
 {
-    return n * l->k + k % 3 * 49 + k / 3;
+    return n * l->k + k % 3 * (l->k / 3) + k / 3;
+}
+
+size_t builder_conv3_at(const linear *l, size_t n, size_t k)
+{
+    size_t channels = l->k / 9;
+    return n * l->k + k % channels * 9 + k / channels;
 }
 
 /* conv_transpose2d [k, channels, 2, 2], output row 0 or 1 of its two: n = column * channels + channel. */
@@ -126,11 +131,12 @@ static void load_image_encoder(builder *b)
     size_t dim = (size_t)c->d_model;
     char name[128];
     m->patch = builder_matrix(b, "image_encoder.trunk.patch_embed.proj", "image_encoder.trunk.patch_embed.proj.pixels",
-                              (size_t)c->embed_dim, 7 * 7 * 3, patch_at);
+                              (size_t)c->embed_dim, 7 * 7 * 3, builder_pixels_at);
     m->patch.bias = builder_plain(b, "image_encoder.trunk.patch_embed.proj", "bias");
-    m->pos_background = builder_channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
-    m->pos_window =
-        builder_channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0], (size_t)c->embed_dim);
+    m->pos_background =
+        builder_channels_last(b, "image_encoder.trunk.pos_embed", (size_t)c->background, (size_t)c->embed_dim);
+    m->pos_window = builder_channels_last(b, "image_encoder.trunk.pos_embed_window", (size_t)c->window_spec[0],
+                                          (size_t)c->embed_dim);
     m->blocks = arena_take(&b->arena, (size_t)c->block_count, sizeof *m->blocks);
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
@@ -154,39 +160,50 @@ static void load_image_encoder(builder *b)
 static void load_prompt_encoder(builder *b)
 {
     model *m = b->m;
-    char name[128];
-    m->gaussian = builder_plain(b, "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", NULL);
+    char name[128], prefix[64];
+    snprintf(prefix, sizeof prefix, "%sprompt_encoder", config_sam(&m->config));
+    m->gaussian = builder_plain(b, UNDER("%s.pe_layer.positional_encoding_gaussian_matrix", prefix), NULL);
     for (int i = 0; i < 4; i++)
-        m->point_embed[i] = builder_plain(b, UNDER("sam_prompt_encoder.point_embeddings.%d", i), "weight");
-    m->not_a_point = builder_plain(b, "sam_prompt_encoder.not_a_point_embed", "weight");
-    m->no_mask = builder_plain(b, "sam_prompt_encoder.no_mask_embed", "weight");
-    m->down0 = builder_plain(b, "sam_prompt_encoder.mask_downscaling.0", "weight");
-    m->down0_bias = builder_plain(b, "sam_prompt_encoder.mask_downscaling.0", "bias");
-    m->down0_norm = builder_norm(b, "sam_prompt_encoder.mask_downscaling.1", 1e-6f);
-    m->down1 = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "weight");
-    m->down1_bias = builder_plain(b, "sam_prompt_encoder.mask_downscaling.3", "bias");
-    m->down1_norm = builder_norm(b, "sam_prompt_encoder.mask_downscaling.4", 1e-6f);
-    m->down2 = builder_linear(b, "sam_prompt_encoder.mask_downscaling.6", (size_t)m->config.d_model, 16);
+        m->point_embed[i] = builder_plain(b, UNDER("%s.point_embeddings.%d", prefix, i), "weight");
+    m->not_a_point = builder_plain(b, UNDER("%s.not_a_point_embed", prefix), "weight");
+    m->no_mask = builder_plain(b, UNDER("%s.no_mask_embed", prefix), "weight");
+    m->down0 = builder_plain(b, UNDER("%s.mask_downscaling.0", prefix), "weight");
+    m->down0_bias = builder_plain(b, UNDER("%s.mask_downscaling.0", prefix), "bias");
+    m->down0_norm = builder_norm(b, UNDER("%s.mask_downscaling.1", prefix), 1e-6f);
+    m->down1 = builder_plain(b, UNDER("%s.mask_downscaling.3", prefix), "weight");
+    m->down1_bias = builder_plain(b, UNDER("%s.mask_downscaling.3", prefix), "bias");
+    m->down1_norm = builder_norm(b, UNDER("%s.mask_downscaling.4", prefix), 1e-6f);
+    m->down2 = builder_linear(b, UNDER("%s.mask_downscaling.6", prefix), (size_t)m->config.d_model, 16);
     const size_t side = model_side(m, 16);
-    m->dense_pe = builder_constant(b, "sam_prompt_encoder.dense_positions", side * side, (size_t)m->config.d_model,
+    m->dense_pe = builder_constant(b, UNDER("%s.dense_positions", prefix), side * side, (size_t)m->config.d_model,
                                    encode_dense_position);
+}
+
+/* What the decoder's tokens begin with: [5 or 6, d_model]. */
+static const float *load_output_tokens(builder *b, const char *prefix)
+{
+    const size_t dim = (size_t)b->m->config.d_model, object = model_is_sam1(b->m) ? 0 : 1;
+    char name[128];
+    float *tokens = arena_floats(&b->arena, (object + 5) * dim), *next = builder_dry(b) ? NULL : tokens + object * dim;
+    if (!builder_dry(b) && object)
+        weights_read(builder_tensor(b, UNDER("%s.obj_score_token", prefix), "weight"), 0, dim, tokens);
+    if (!builder_dry(b)) {
+        weights_read(builder_tensor(b, UNDER("%s.iou_token", prefix), "weight"), 0, dim, next);
+        weights_read(builder_tensor(b, UNDER("%s.mask_tokens", prefix), "weight"), 0, 4 * dim, next + dim);
+    }
+    return tokens;
 }
 
 static void load_mask_decoder(builder *b)
 {
     model *m = b->m;
     size_t dim = (size_t)m->config.d_model, mlp = (size_t)m->config.decoder_mlp;
-    char name[128], prefix[64];
-    float *tokens = arena_floats(&b->arena, 6 * dim);
-    if (!builder_dry(b)) {
-        weights_read(builder_tensor(b, "sam_mask_decoder.obj_score_token", "weight"), 0, dim, tokens);
-        weights_read(builder_tensor(b, "sam_mask_decoder.iou_token", "weight"), 0, dim, tokens + dim);
-        weights_read(builder_tensor(b, "sam_mask_decoder.mask_tokens", "weight"), 0, 4 * dim, tokens + 2 * dim);
-    }
-    m->output_tokens = tokens;
+    char name[128], whole[32], prefix[64];
+    snprintf(whole, sizeof whole, "%smask_decoder", config_sam(&m->config));
+    m->output_tokens = load_output_tokens(b, whole);
     for (int i = 0; i < MODEL_DECODER_DEPTH; i++) {
         two_way_layer *l = &m->layers[i];
-        snprintf(prefix, sizeof prefix, "sam_mask_decoder.transformer.layers.%d", i);
+        snprintf(prefix, sizeof prefix, "%s.transformer.layers.%d", whole, i);
         l->self = builder_attention(b, UNDER("%s.self_attn", prefix), dim, dim, dim);
         l->token_to_image = builder_attention(b, UNDER("%s.cross_attn_token_to_image", prefix), dim, dim, dim / 2);
         l->image_to_token = builder_attention(b, UNDER("%s.cross_attn_image_to_token", prefix), dim, dim, dim / 2);
@@ -200,30 +217,35 @@ static void load_mask_decoder(builder *b)
         l->norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
         l->norm3 = builder_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
         l->norm4 = builder_norm(b, UNDER("%s.norm4", prefix), 1e-5f);
-        l->fc1 = builder_linear(b, UNDER("%s.mlp.layers.0", prefix), mlp, dim);
-        l->fc2 = builder_linear(b, UNDER("%s.mlp.layers.1", prefix), dim, mlp);
+        l->fc1 = builder_linear(b, UNDER("%s.mlp.%s", prefix, config_mlp_layer(&m->config, 0)), mlp, dim);
+        l->fc2 = builder_linear(b, UNDER("%s.mlp.%s", prefix, config_mlp_layer(&m->config, 1)), dim, mlp);
     }
-    m->final = builder_attention(b, "sam_mask_decoder.transformer.final_attn_token_to_image", dim, dim, dim / 2);
+    m->final = builder_attention(b, UNDER("%s.transformer.final_attn_token_to_image", whole), dim, dim, dim / 2);
     m->final.image_side =
-        load_by_rows(b, "sam_mask_decoder.transformer.final_attn_token_to_image.k_proj", dim / 2, dim);
-    m->final_norm = builder_norm(b, "sam_mask_decoder.transformer.norm_final_attn", 1e-5f);
+        load_by_rows(b, UNDER("%s.transformer.final_attn_token_to_image.k_proj", whole), dim / 2, dim);
+    m->final_norm = builder_norm(b, UNDER("%s.transformer.norm_final_attn", whole), 1e-5f);
     float *bias = arena_floats(&b->arena, dim);
     for (size_t c = 0; c < dim && !builder_dry(b); c++)
-        bias[c] = m->layers[0].image_to_token.out.bias[c] + m->no_mem_embed[c] + m->no_mask[c];
+        bias[c] =
+            m->layers[0].image_to_token.out.bias[c] + (m->no_mem_embed ? m->no_mem_embed[c] : 0.0f) + m->no_mask[c];
     m->first_update_bias = bias;
-    load_up(b, "sam_mask_decoder.output_upscaling.0", dim / 4, dim, m->up0);
-    m->up0_norm = builder_norm(b, "sam_mask_decoder.output_upscaling.1", 1e-6f);
-    load_up(b, "sam_mask_decoder.output_upscaling.3", dim / 8, dim / 4, m->up1);
+    load_up(b, UNDER("%s.output_upscaling.0", whole), dim / 4, dim, m->up0);
+    m->up0_norm = builder_norm(b, UNDER("%s.output_upscaling.1", whole), 1e-6f);
+    load_up(b, UNDER("%s.output_upscaling.3", whole), dim / 8, dim / 4, m->up1);
     for (int i = 0; i < 4; i++)
-        m->hyper[i] = builder_mlp3(b, UNDER("sam_mask_decoder.output_hypernetworks_mlps.%d", i), dim, dim, dim / 8);
-    m->iou = builder_mlp3(b, "sam_mask_decoder.iou_prediction_head", dim, (size_t)m->config.iou_hidden, 4);
-    m->object = builder_mlp3(b, "sam_mask_decoder.pred_obj_score_head", dim, dim, 1);
+        m->hyper[i] = builder_mlp3(b, UNDER("%s.output_hypernetworks_mlps.%d", whole, i), dim, dim, dim / 8);
+    m->iou = builder_mlp3(b, UNDER("%s.iou_prediction_head", whole), dim, (size_t)m->config.iou_hidden, 4);
+    if (!model_is_sam1(m))
+        m->object = builder_mlp3(b, UNDER("%s.pred_obj_score_head", whole), dim, dim, 1);
 #undef UNDER
 }
 
 static void load_all(builder *b)
 {
-    load_image_encoder(b);
+    if (model_is_sam1(b->m))
+        builder_vit(b);
+    else
+        load_image_encoder(b);
     load_prompt_encoder(b);
     load_mask_decoder(b);
     builder_memory(b);

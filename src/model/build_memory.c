@@ -63,13 +63,6 @@ static void load_attention(builder *b)
     load_rotation(b, side, dim / 2);
 }
 
-/* conv2d [n, channels, 3, 3] as rows of a patch: k = (ky * 3 + kx) * channels + channel. */
-static size_t conv3_at(const linear *l, size_t n, size_t k)
-{
-    size_t channels = l->k / 9;
-    return n * l->k + k % channels * 9 + k / channels;
-}
-
 static void load_encoder(builder *b)
 {
     memory_weights *w = &b->m->memory;
@@ -80,10 +73,9 @@ static void load_encoder(builder *b)
     for (int i = 0; i < MODEL_MASK_STAGES; i++, in *= 4) {
         snprintf(prefix, sizeof prefix, "memory_encoder.mask_downsampler.encoder.%d", 3 * i);
         snprintf(constant, sizeof constant, "%s.patches", prefix);
-        w->mask_stage[i] = builder_matrix(b, prefix, constant, 4 * in, 9 * in, conv3_at);
+        w->mask_stage[i] = builder_matrix(b, prefix, constant, 4 * in, 9 * in, builder_conv3_at);
         w->mask_stage[i].bias = builder_plain(b, prefix, "bias");
-        w->mask_norm[i] =
-            builder_norm(b, UNDER("memory_encoder.mask_downsampler.encoder.%d", 3 * i + 1), 1e-6f);
+        w->mask_norm[i] = builder_norm(b, UNDER("memory_encoder.mask_downsampler.encoder.%d", 3 * i + 1), 1e-6f);
     }
     w->mask_projection = builder_linear(b, "memory_encoder.mask_downsampler.encoder.12", dim, in);
     w->pixel_projection = builder_linear(b, "memory_encoder.pix_feat_proj", dim, dim);

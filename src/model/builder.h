@@ -75,6 +75,15 @@ attention_weights builder_attention(builder *b, const char *prefix, size_t dim, 
 mlp3 builder_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out);
 const float *builder_channels_last(builder *b, const char *name, size_t side, size_t channels);
 
+/* A convolution of 3 x 3 by rows of a patch: k = (ky * 3 + kx) * channels + channel. */
+size_t builder_conv3_at(const linear *l, size_t n, size_t k);
+
+/* SAM 1's image encoder. */
+void builder_vit(builder *b);
+
+/* conv2d [n, 3, side, side] as rows of pixels: k = (ky * side + kx) * 3 + channel. */
+size_t builder_pixels_at(const linear *l, size_t n, size_t k);
+
 /* memory_attention, memory_encoder and what else only video needs, where the checkpoint has it. */
 void builder_memory(builder *b);
 

@@ -23,7 +23,7 @@ static int blocks_of(const official *o)
 }
 
 /* What all official models share (behaviour: global constants). */
-static void set_common(model_config *c)
+void config_set_common(model_config *c)
 {
     c->image_size = 1024;
     c->top_down[2] = c->top_down[3] = true;
@@ -71,7 +71,7 @@ static void resolve_blocks(model_config *c)
 static void set_official(model_config *c, const official *o, bool release_2_1)
 {
     memset(c, 0, sizeof *c);
-    set_common(c);
+    config_set_common(c);
     snprintf(c->name, sizeof c->name, "%s_%s", release_2_1 ? "sam2.1" : "sam2", o->size);
     c->release_2_1 = release_2_1;
     c->embed_dim = o->embed_dim;
@@ -86,6 +86,8 @@ static void set_official(model_config *c, const official *o, bool release_2_1)
 
 sam2_status config_from_name(const char *name, model_config *out, sam2_error *error)
 {
+    if (config_vit_from_name(name, out))
+        return SAM2_OK;
     const char *rest = NULL;
     bool release_2_1 = false;
     if (strncmp(name, "sam2.1_", 7) == 0) {
@@ -100,10 +102,11 @@ sam2_status config_from_name(const char *name, model_config *out, sam2_error *er
             set_official(out, &officials[i], release_2_1);
             return SAM2_OK;
         }
-    return error_set(
-        error, SAM2_ERROR_ARGUMENT,
-        "no model is called '%s'; the names are sam2_t sam2_s sam2_b+ sam2_l sam2.1_t sam2.1_s sam2.1_b+ sam2.1_l",
-        name);
+    return error_set(error, SAM2_ERROR_ARGUMENT,
+                     "no model is called '%s'; the names are sam2_t sam2_s sam2_b+ sam2_l sam2.1_t sam2.1_s sam2.1_b+ "
+                     "sam2.1_l sam1_b "
+                     "sam1_l sam1_h",
+                     name);
 }
 
 /* Number of trunk blocks by their first tensor's name. */
@@ -124,13 +127,13 @@ sam2_status config_from_weights(const weights *w, model_config *out, sam2_error 
         return config_from_json(weights_config(w), w, out, error);
     const weights_tensor *patch = weights_find(w, "image_encoder.trunk.patch_embed.proj.weight");
     if (!patch) {
-        if (weights_find(w, "image_encoder.patch_embed.proj.weight"))
-            return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                             "this is a SAM 1 checkpoint; this version reads SAM 2 and SAM 2.1");
-        return error_set(
-            error, SAM2_ERROR_FORMAT,
-            "no SAM 2 checkpoint: there is no tensor image_encoder.trunk.patch_embed.proj.weight among its %zu",
-            weights_count(w));
+        const weights_tensor *vit = weights_find(w, "image_encoder.patch_embed.proj.weight");
+        if (vit)
+            return config_vit_from_weights(w, vit, out, error);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "no SAM checkpoint: there is no tensor image_encoder.trunk.patch_embed.proj.weight (SAM 2) or "
+                         "image_encoder.patch_embed.proj.weight (SAM 1) among its %zu",
+                         weights_count(w));
     }
     int width = patch->dims == 4 && patch->shape[0] < 1 << 20 ? (int)patch->shape[0] : 0, blocks = count_blocks(w);
     for (size_t i = 0; i < OFFICIALS; i++)
@@ -208,7 +211,7 @@ sam2_status config_resolve(model_config *c, sam2_error *error)
 void config_set_defaults(model_config *c)
 {
     memset(c, 0, sizeof *c);
-    set_common(c);
+    config_set_common(c);
     strcpy(c->name, "custom");
     /* The class defaults of hieradet.Hiera, which a yaml may leave alone. */
     c->embed_dim = 96;
@@ -237,6 +240,12 @@ void config_name(model_config *c)
 
 sam2_status config_set_image_size(model_config *c, int image_size, sam2_error *error)
 {
+    if (c->family == FAMILY_SAM1 && image_size != c->image_size)
+        return error_set(error, SAM2_ERROR_ARGUMENT,
+                         "image size %d: a SAM 1 model has the size of its position embedding, %d", image_size,
+                         c->image_size);
+    if (c->family == FAMILY_SAM1)
+        return SAM2_OK;
     if (image_size < 64 || image_size > 4096 || image_size % 32)
         return error_set(error, SAM2_ERROR_ARGUMENT, "image size %d: multiples of 32 from 64 to 4096 can be used",
                          image_size);

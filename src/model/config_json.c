@@ -116,10 +116,30 @@ static sam2_status read_trunk(json_t *encoder, model_config *c, sam2_error *erro
     return SAM2_OK;
 }
 
+/* SAM 1: the arguments of its modules' constructors. */
+static sam2_status read_vit(json_t *root, model_config *c, sam2_error *error)
+{
+    json_t *list = json_object_get(json_object_get(root, "image_encoder"), "global_attn_indexes");
+    config_vit_defaults(c);
+    TRY(read_int(root, "image_encoder.img_size", &c->image_size, error));
+    TRY(read_int(root, "image_encoder.embed_dim", &c->embed_dim, error));
+    TRY(read_int(root, "image_encoder.depth", &c->stages[0], error));
+    TRY(read_int(root, "image_encoder.num_heads", &c->heads, error));
+    TRY(read_int(root, "image_encoder.window_size", &c->window_spec[0], error));
+    TRY(read_int(root, "image_encoder.out_chans", &c->d_model, error));
+    TRY(read_list(list, "global_attn_indexes", c->global_blocks, CONFIG_MAX_BLOCKS, &c->global_count, error));
+    TRY(read_int(root, "mask_decoder.mlp_dim", &c->decoder_mlp, error));
+    TRY(read_int(root, "mask_decoder.iou_head_hidden_dim", &c->iou_hidden, error));
+    return config_vit_resolve(c, error);
+}
+
 static sam2_status read_all(json_t *root, const weights *w, model_config *c, sam2_error *error)
 {
     if (!json_is_object(root) || !json_is_object(json_object_get(root, "image_encoder")))
         return error_set(error, SAM2_ERROR_FORMAT, "sam2.config: there is no image_encoder");
+    const char *type = json_string_value(json_object_get(root, "model_type"));
+    if (type && strcmp(type, "sam1") == 0)
+        return read_vit(root, c, error);
     TRY(read_trunk(json_object_get(root, "image_encoder"), c, error));
     TRY(check_switches(root, error));
     TRY(read_int(root, "image_size", &c->image_size, error));
@@ -147,14 +167,31 @@ sam2_status config_from_json(const char *json, const weights *w, model_config *o
     return status;
 }
 
-void config_to_json(const model_config *c, char *out, size_t capacity)
-{
-    size_t used = 0;
 #define PUT(...)                                                                                                       \
     do {                                                                                                               \
         int n_ = snprintf(used < capacity ? out + used : NULL, used < capacity ? capacity - used : 0, __VA_ARGS__);    \
         used += n_ > 0 ? (size_t)n_ : 0;                                                                               \
     } while (0)
+
+static void vit_to_json(const model_config *c, char *out, size_t capacity)
+{
+    size_t used = 0;
+    PUT("{\"model_type\":\"sam1\",\"image_encoder\":{\"img_size\":%d,\"embed_dim\":%d,\"depth\":%d,\"num_heads\":%d,"
+        "\"window_size\":%d,\"global_attn_indexes\":[",
+        c->image_size, c->embed_dim, c->block_count, c->heads, c->window_spec[0]);
+    for (int i = 0; i < c->global_count; i++)
+        PUT("%s%d", i ? "," : "", c->global_blocks[i]);
+    PUT("],\"out_chans\":%d},\"mask_decoder\":{\"mlp_dim\":%d,\"iou_head_hidden_dim\":%d}}", c->d_model, c->decoder_mlp,
+        c->iou_hidden);
+}
+
+void config_to_json(const model_config *c, char *out, size_t capacity)
+{
+    size_t used = 0;
+    if (c->family == FAMILY_SAM1) {
+        vit_to_json(c, out, capacity);
+        return;
+    }
     PUT("{\"image_encoder\":{\"scalp\":1,\"trunk\":{\"embed_dim\":%d,\"num_heads\":%d,\"stages\":[%d,%d,%d,%d],"
         "\"global_att_blocks\":[",
         c->embed_dim, c->heads, c->stages[0], c->stages[1], c->stages[2], c->stages[3]);

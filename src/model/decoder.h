@@ -4,9 +4,9 @@
 
 #include "model/model.h"
 
-#define OUTPUT_TOKENS 6 /* object score, IoU, four masks */
 #define MASKS 4
-#define MOST_HEADS 8 /* config_check has these limits */
+#define OUTPUT_TOKENS (2 + MASKS) /* object score, IoU, masks: at most */
+#define MOST_HEADS 8              /* config_check has these limits */
 #define MOST_DIM 1024
 
 /* Image-side projections are folded onto the tokens for objects of at most this many tokens; each token then costs as
@@ -21,6 +21,12 @@
 #define BLOCK_PIXELS 128
 #define ITEM_PIXELS 256
 #define MOST_ITEMS 256 /* of one object: 4096 / 16 squared pixels */
+
+/* Tokens that the decoder's begin with: SAM 1 has none for the object score. */
+static inline size_t output_tokens(const model *m)
+{
+    return OUTPUT_TOKENS - model_is_sam1(m);
+}
 
 /* All objects' tokens as they go through the transformer, one object after the other. */
 typedef struct token_rows {

@@ -194,31 +194,7 @@ static void run_neck(const model *m, const exec *ex, int stage, size_t side, con
     arena_reset(ex->arena, mark);
 }
 
-void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1)
-{
-    size_t dim = (size_t)m->config.d_model;
-    *embedding = model_side(m, 16) * model_side(m, 16) * dim;
-    *s0 = model_side(m, 4) * model_side(m, 4) * (dim / 8);
-    *s1 = model_side(m, 8) * model_side(m, 8) * (dim / 4);
-}
-
-static void watch_input(watcher *w, const model *m, const float *input)
-{
-    /* Without the border. */
-    size_t side = (size_t)m->config.image_size, pitch = model_input_side(m) * 3,
-           bytes = side * side * 3 * sizeof(float);
-    void *copy;
-    if (alloc_get(w->allocator, bytes, "a copy of the input", &copy, NULL) != SAM2_OK) {
-        w->failed = 1;
-        return;
-    }
-    for (size_t y = 0; y < side; y++)
-        memcpy((float *)copy + y * side * 3, input + (y + 3) * pitch + 9, side * 3 * sizeof(float));
-    watch_map(w, "input", copy, side, side, 3);
-    alloc_release(w->allocator, copy, bytes);
-}
-
-void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w)
+void encode_hiera(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w)
 {
     size_t side = model_side(m, 4), mark = arena_mark(ex->arena);
     bool watched = w && w->observe && !exec_dry(ex);

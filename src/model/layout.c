@@ -99,6 +99,31 @@ static void put_encoder(writer *w, const model_config *c)
     }
 }
 
+/* SAM 1's image encoder. */
+static void put_vit(writer *w, const model_config *c)
+{
+    char name[128], prefix[64];
+    const int d = c->d_model, dim = c->embed_dim, side = c->image_size / 16, head_dim = dim / c->heads;
+    put(w, S(1, side, side, dim), "image_encoder.pos_embed");
+    put_conv(w, "image_encoder.patch_embed.proj", dim, 3, 16);
+    for (int i = 0; i < c->block_count; i++) {
+        const int reach = 2 * (c->blocks[i].window ? c->blocks[i].window : side) - 1;
+        snprintf(prefix, sizeof prefix, "image_encoder.blocks.%d", i);
+        put_norm(w, UNDER("norm1"), dim);
+        put(w, S(reach, head_dim), "%s.attn.rel_pos_h", prefix);
+        put(w, S(reach, head_dim), "%s.attn.rel_pos_w", prefix);
+        put_linear(w, UNDER("attn.qkv"), 3 * dim, dim);
+        put_linear(w, UNDER("attn.proj"), dim, dim);
+        put_norm(w, UNDER("norm2"), dim);
+        put_linear(w, UNDER("mlp.lin1"), 4 * dim, dim);
+        put_linear(w, UNDER("mlp.lin2"), dim, 4 * dim);
+    }
+    put(w, S(d, dim, 1, 1), "image_encoder.neck.0.weight");
+    put_norm(w, "image_encoder.neck.1", d);
+    put(w, S(d, d, 3, 3), "image_encoder.neck.2.weight");
+    put_norm(w, "image_encoder.neck.3", d);
+}
+
 static void put_memory(writer *w, const model_config *c)
 {
     char name[128], prefix[64];
@@ -137,58 +162,75 @@ static void put_memory(writer *w, const model_config *c)
 
 static void put_prompt_encoder(writer *w, const model_config *c)
 {
+    char prefix[64], name[128];
     int d = c->d_model;
-    put(w, S(2, d / 2), "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix");
+    snprintf(prefix, sizeof prefix, "%sprompt_encoder", config_sam(c));
+    put(w, S(2, d / 2), "%s.pe_layer.positional_encoding_gaussian_matrix", prefix);
     for (int i = 0; i < 4; i++)
-        put(w, S(1, d), "sam_prompt_encoder.point_embeddings.%d.weight", i);
-    put(w, S(1, d), "sam_prompt_encoder.not_a_point_embed.weight");
-    put_conv(w, "sam_prompt_encoder.mask_downscaling.0", 4, 1, 2);
-    put_norm(w, "sam_prompt_encoder.mask_downscaling.1", 4);
-    put_conv(w, "sam_prompt_encoder.mask_downscaling.3", 16, 4, 2);
-    put_norm(w, "sam_prompt_encoder.mask_downscaling.4", 16);
-    put_conv(w, "sam_prompt_encoder.mask_downscaling.6", d, 16, 1);
-    put(w, S(1, d), "sam_prompt_encoder.no_mask_embed.weight");
+        put(w, S(1, d), "%s.point_embeddings.%d.weight", prefix, i);
+    put(w, S(1, d), "%s.not_a_point_embed.weight", prefix);
+    put_conv(w, UNDER("mask_downscaling.0"), 4, 1, 2);
+    put_norm(w, UNDER("mask_downscaling.1"), 4);
+    put_conv(w, UNDER("mask_downscaling.3"), 16, 4, 2);
+    put_norm(w, UNDER("mask_downscaling.4"), 16);
+    put_conv(w, UNDER("mask_downscaling.6"), d, 16, 1);
+    put(w, S(1, d), "%s.no_mask_embed.weight", prefix);
 }
 
 static void put_mask_decoder(writer *w, const model_config *c)
 {
-    char name[128], prefix[64];
+    char name[128], whole[32], prefix[64];
     int d = c->d_model;
+    snprintf(whole, sizeof whole, "%smask_decoder", config_sam(c));
     for (int i = 0; i < c->decoder_depth; i++) {
-        snprintf(prefix, sizeof prefix, "sam_mask_decoder.transformer.layers.%d", i);
+        snprintf(prefix, sizeof prefix, "%s.transformer.layers.%d", whole, i);
         put_attention(w, UNDER("self_attn"), d, d, d);
         put_norm(w, UNDER("norm1"), d);
         put_attention(w, UNDER("cross_attn_token_to_image"), d, d, d / 2);
         put_norm(w, UNDER("norm2"), d);
-        put_mlp(w, UNDER("mlp"), (const int[]){d, c->decoder_mlp, d}, 2);
+        for (int layer = 0; layer < 2; layer++) {
+            snprintf(name, sizeof name, "%s.mlp.%s", prefix, config_mlp_layer(c, layer));
+            put_linear(w, name, layer ? d : c->decoder_mlp, layer ? c->decoder_mlp : d);
+        }
         put_norm(w, UNDER("norm3"), d);
         put_norm(w, UNDER("norm4"), d);
         put_attention(w, UNDER("cross_attn_image_to_token"), d, d, d / 2);
     }
-    put_attention(w, "sam_mask_decoder.transformer.final_attn_token_to_image", d, d, d / 2);
-    put_norm(w, "sam_mask_decoder.transformer.norm_final_attn", d);
-    put(w, S(1, d), "sam_mask_decoder.iou_token.weight");
-    put(w, S(4, d), "sam_mask_decoder.mask_tokens.weight");
-    put(w, S(1, d), "sam_mask_decoder.obj_score_token.weight");
-    put(w, S(d, d / 4, 2, 2), "sam_mask_decoder.output_upscaling.0.weight");
-    put(w, S(d / 4), "sam_mask_decoder.output_upscaling.0.bias");
-    put_norm(w, "sam_mask_decoder.output_upscaling.1", d / 4);
-    put(w, S(d / 4, d / 8, 2, 2), "sam_mask_decoder.output_upscaling.3.weight");
-    put(w, S(d / 8), "sam_mask_decoder.output_upscaling.3.bias");
-    put_conv(w, "sam_mask_decoder.conv_s0", d / 8, d, 1);
-    put_conv(w, "sam_mask_decoder.conv_s1", d / 4, d, 1);
+    memcpy(prefix, whole, sizeof whole);
+    put_attention(w, UNDER("transformer.final_attn_token_to_image"), d, d, d / 2);
+    put_norm(w, UNDER("transformer.norm_final_attn"), d);
+    put(w, S(1, d), "%s.iou_token.weight", prefix);
+    put(w, S(4, d), "%s.mask_tokens.weight", prefix);
+    if (c->family != FAMILY_SAM1)
+        put(w, S(1, d), "%s.obj_score_token.weight", prefix);
+    put(w, S(d, d / 4, 2, 2), "%s.output_upscaling.0.weight", prefix);
+    put(w, S(d / 4), "%s.output_upscaling.0.bias", prefix);
+    put_norm(w, UNDER("output_upscaling.1"), d / 4);
+    put(w, S(d / 4, d / 8, 2, 2), "%s.output_upscaling.3.weight", prefix);
+    put(w, S(d / 8), "%s.output_upscaling.3.bias", prefix);
+    if (c->family != FAMILY_SAM1) {
+        put_conv(w, UNDER("conv_s0"), d / 8, d, 1);
+        put_conv(w, UNDER("conv_s1"), d / 4, d, 1);
+    }
     for (int i = 0; i < 4; i++) {
-        snprintf(name, sizeof name, "sam_mask_decoder.output_hypernetworks_mlps.%d", i);
+        snprintf(name, sizeof name, "%s.output_hypernetworks_mlps.%d", prefix, i);
         put_mlp(w, name, (const int[]){d, d, d, d / 8}, 3);
     }
-    put_mlp(w, "sam_mask_decoder.iou_prediction_head", (const int[]){d, c->iou_hidden, c->iou_hidden, 4}, 3);
-    put_mlp(w, "sam_mask_decoder.pred_obj_score_head", (const int[]){d, d, d, 1}, 3);
+    put_mlp(w, UNDER("iou_prediction_head"), (const int[]){d, c->iou_hidden, c->iou_hidden, 4}, 3);
+    if (c->family != FAMILY_SAM1)
+        put_mlp(w, UNDER("pred_obj_score_head"), (const int[]){d, d, d, 1}, 3);
 #undef UNDER
 }
 
 static void put_model(writer *w, const model_config *c)
 {
     int d = c->d_model;
+    if (c->family == FAMILY_SAM1) {
+        put_vit(w, c);
+        put_prompt_encoder(w, c);
+        put_mask_decoder(w, c);
+        return;
+    }
     put(w, S(c->memory_slots, 1, 1, c->memory_dim), "maskmem_tpos_enc");
     put(w, S(1, 1, d), "no_mem_embed");
     put(w, S(1, 1, d), "no_mem_pos_enc");

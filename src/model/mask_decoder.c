@@ -17,7 +17,7 @@ size_t decode_batch(const model *m, const size_t *sparse_count, size_t n)
 {
     size_t columns = 0, most = m->plain ? 1 : most_objects(m), i = 0;
     for (; i < n && i < most; i++) {
-        size_t tokens = OUTPUT_TOKENS + sparse_count[i];
+        size_t tokens = output_tokens(m) + sparse_count[i];
         columns += round_up(tokens * MOST_HEADS, 32);
         if (i > 0 && (tokens > FOLD_TOKENS || columns > BATCH_COLUMNS))
             break;
@@ -31,7 +31,7 @@ size_t decode_largest_batch(const model *m, size_t *sparse_count)
 {
     size_t most = m->plain ? 1 : most_objects(m), columns = round_up(BATCH_COLUMNS / most, 32);
     columns = columns < MOST_HEADS * FOLD_TOKENS ? columns : MOST_HEADS * FOLD_TOKENS;
-    *sparse_count = columns / MOST_HEADS - OUTPUT_TOKENS;
+    *sparse_count = columns / MOST_HEADS - output_tokens(m);
     return most;
 }
 
@@ -49,6 +49,7 @@ typedef struct heads_job {
 
 static const mlp3 *head_mlp(const model *m, size_t head)
 {
+    head += model_is_sam1(m);
     return head == 0 ? &m->object : head == 1 ? &m->iou : &m->hyper[head - 2];
 }
 
@@ -70,26 +71,28 @@ static void head_item(void *context, size_t head, int worker)
 
 void decode_heads(const model *m, const exec *ex, const token_rows *t, float *hyper, decode_object *objects)
 {
-    size_t dim = (size_t)m->config.d_model, count = t->objects, mark = arena_mark(ex->arena);
+    size_t dim = (size_t)m->config.d_model, count = t->objects, mark = arena_mark(ex->arena), heads = output_tokens(m);
     heads_job j = {.m = m, .ex = ex, .objects = count};
-    for (size_t h = 0; h < OUTPUT_TOKENS; h++)
+    for (size_t h = 0; h < heads; h++)
         for (size_t i = 0; i < 2; i++)
             j.widest = head_mlp(m, h)->layer[i].n > j.widest ? head_mlp(m, h)->layer[i].n : j.widest;
-    j.rows = arena_floats(ex->arena, OUTPUT_TOKENS * count * dim);
-    j.hidden = arena_floats(ex->arena, OUTPUT_TOKENS * 2 * count * j.widest);
-    for (size_t h = 0; h < OUTPUT_TOKENS; h++)
+    j.rows = arena_floats(ex->arena, heads * count * dim);
+    j.hidden = arena_floats(ex->arena, heads * 2 * count * j.widest);
+    for (size_t h = 0; h < heads; h++)
         j.out[h] = arena_floats(ex->arena, count * head_mlp(m, h)->layer[2].n);
     if (!exec_dry(ex)) {
-        for (size_t h = 0; h < OUTPUT_TOKENS; h++)
+        for (size_t h = 0; h < heads; h++)
             for (size_t o = 0; o < count; o++)
                 memcpy(j.rows + (h * count + o) * dim, t->q + (t->first[o] + h) * dim, dim * sizeof *j.rows);
-        pool_run(ex->pool, head_item, &j, OUTPUT_TOKENS);
+        pool_run(ex->pool, head_item, &j, heads);
+        float *const *masks = j.out + heads - MASKS, *iou = masks[-1];
         for (size_t o = 0; o < count; o++) {
-            objects[o].object_score = j.out[0][o];
+            objects[o].object_score = model_is_sam1(m) ? 0.0f : j.out[0][o];
             for (size_t i = 0; i < MASKS; i++) {
-                /* iou_prediction_use_sigmoid, in both releases */
-                objects[o].iou[i] = 1.0f / (1.0f + expf(-j.out[1][o * MASKS + i]));
-                memcpy(hyper + (o * MASKS + i) * (dim / 8), j.out[2 + i] + o * (dim / 8), dim / 8 * sizeof *hyper);
+                const float v = iou[o * MASKS + i];
+                /* iou_prediction_use_sigmoid, in both releases of SAM 2 */
+                objects[o].iou[i] = model_is_sam1(m) ? v : 1.0f / (1.0f + expf(-v));
+                memcpy(hyper + (o * MASKS + i) * (dim / 8), masks[i] + o * (dim / 8), dim / 8 * sizeof *hyper);
             }
         }
     }
@@ -118,7 +121,7 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     float *hyper = arena_floats(ex->arena, count * MASKS * (dim / 8));
     for (size_t i = 0; i < count; i++) {
         t.first[i] = t.rows;
-        t.count[i] = OUTPUT_TOKENS + objects[i].sparse_count;
+        t.count[i] = output_tokens(m) + objects[i].sparse_count;
         t.rows += t.count[i];
         image[i] = arena_floats(ex->arena, pixels * dim);
         objects[i].image = image[i];
@@ -131,9 +134,9 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     t.q_pe = arena_floats(ex->arena, t.rows * dim);
     for (size_t i = 0; i < count && !exec_dry(ex); i++) {
         float *to = t.tokens + t.first[i] * dim;
-        memcpy(to, m->output_tokens, OUTPUT_TOKENS * dim * sizeof *to);
+        memcpy(to, m->output_tokens, output_tokens(m) * dim * sizeof *to);
         if (objects[i].sparse_count)
-            memcpy(to + OUTPUT_TOKENS * dim, objects[i].sparse, objects[i].sparse_count * dim * sizeof *to);
+            memcpy(to + output_tokens(m) * dim, objects[i].sparse, objects[i].sparse_count * dim * sizeof *to);
     }
     if (!exec_dry(ex))
         memcpy(t.q, t.tokens, t.rows * dim * sizeof *t.q);
@@ -155,7 +158,7 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
     decode_heads(m, ex, &t, hyper, objects);
     for (size_t i = 0; i < count && !exec_dry(ex); i++)
         if (objects[i].tokens)
-            memcpy(objects[i].tokens, t.q + (t.first[i] + OUTPUT_TOKENS - MASKS) * dim, MASKS * dim * sizeof *t.q);
+            memcpy(objects[i].tokens, t.q + (t.first[i] + output_tokens(m) - MASKS) * dim, MASKS * dim * sizeof *t.q);
     arena_reset(ex->arena, mark);
 }
 
@@ -184,6 +187,12 @@ typedef struct upscale_job {
     size_t scratch_bytes, side;
 } upscale_job;
 
+/* Where a row of a fine level begins; SAM 1 has none. */
+static const float *fine_row(const float *level, size_t at)
+{
+    return level ? level + at : NULL;
+}
+
 /* One row of tokens through both transposed convolutions to its four rows of the masks: nothing of the enlarged maps is
  * in memory whole. */
 static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
@@ -200,13 +209,13 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
     for (size_t dy = 0; dy < 2; dy++) {
         size_t row1 = 2 * y + dy;
         ops_gemm(k, &m->up0[dy], side, (const float *)o->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE,
-                 j->features->s1 + row1 * 2 * side * c1, 2 * c1);
+                 fine_row(j->features->s1, row1 * 2 * side * c1), 2 * c1);
         k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half,
                          c1);
         for (size_t dz = 0; dz < 2; dz++) {
             size_t row0 = 2 * row1 + dz;
             ops_gemm(k, &m->up1[dz], 2 * side, half, c1, full, 2 * c0, NULL, ACT_NONE,
-                     j->features->s0 + row0 * 4 * side * c0, 2 * c0);
+                     fine_row(j->features->s0, row0 * 4 * side * c0), 2 * c0);
             k->activate_f32(4 * side * c0, ACT_GELU, full, full);
             /* Pixels as columns: the product with the masks' vectors comes out as rows of masks. */
             k->pack_nk_f32(4 * side, c0, full, c0, packed);
@@ -243,7 +252,7 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
         gemm_bf16_args up = bf16_operand(&m->up0[dy], side, (const uint16_t *)o->image + y * side * dim);
         up.c = sums;
         up.ldc = up.ldr = 2 * c1;
-        up.residual = j->features->s1 + row1 * 2 * side * c1;
+        up.residual = fine_row(j->features->s1, row1 * 2 * side * c1);
         k->gemm_bf16(&up);
         k->layernorm_gelu_bf16(2 * side, c1, sums, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, half, c1);
         for (size_t dz = 0; dz < 2; dz++) {
@@ -251,7 +260,7 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
             up = bf16_operand(&m->up1[dz], 2 * side, half);
             up.c_bf16 = full;
             up.ldc = up.ldadd = 2 * c0;
-            up.add = j->features->s0 + row0 * 4 * side * c0;
+            up.add = fine_row(j->features->s0, row0 * 4 * side * c0);
             up.act = ACT_GELU;
             k->gemm_bf16(&up);
             k->pack_nk_bf16(4 * side, c0, full, c0, packed);

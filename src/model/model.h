@@ -10,6 +10,7 @@ typedef struct hiera_block {
     linear qkv, proj;
     linear shortcut; /* n = 0 where the width stays */
     linear fc1, fc2;
+    relative_positions relative; /* of a ViT's block */
 } hiera_block;
 
 /* sam.transformer.Attention: projections to and from an inner width. */
@@ -64,9 +65,9 @@ typedef struct memory_weights {
     linear mask_projection, pixel_projection, output_projection;
     fuser_layer *fuser; /* [memory_fuser_layers] */
     /* SAM2Base's own */
-    const float *slot_position; /* maskmem_tpos_enc [memory_slots, memory_dim] */
-    const float *no_pointer;    /* no_obj_ptr [d_model] */
-    const float *absent;        /* no_obj_embed_spatial [memory_dim]; NULL in SAM 2.0 */
+    const float *slot_position;                  /* maskmem_tpos_enc [memory_slots, memory_dim] */
+    const float *no_pointer;                     /* no_obj_ptr [d_model] */
+    const float *absent;                         /* no_obj_embed_spatial [memory_dim]; NULL in SAM 2.0 */
     const float *mask_kernel, *mask_kernel_bias; /* mask_downsample [4, 4], [1] */
     mlp3 pointer;                                /* obj_ptr_proj */
     linear pointer_position;                     /* obj_ptr_tpos_proj; n = 0 in SAM 2.0 */
@@ -87,15 +88,19 @@ typedef struct model {
     bool repacked; /* a native file's products were not as this machine wants them */
     uint64_t identity, parameters;
 
-    /* image_encoder.trunk */
-    linear patch;                /* [embed_dim][7 * 7 * 3], rows ordered ky, kx, channel */
+    /* image_encoder.trunk; or SAM 1's image_encoder */
+    linear patch;                /* [embed_dim][7 * 7 * 3 or 16 * 16 * 3], rows ordered ky, kx, channel */
+    const float *position;       /* of a ViT: [tokens, embed_dim] */
     const float *pos_background; /* [background, background, embed_dim] */
     const float *pos_window;     /* [window, window, embed_dim] */
     hiera_block *blocks;         /* [block_count] */
     /* image_encoder.neck: by level, 0 the finest. The two finest and the decoder's convolutions of them are one layer
      * each, or in a plain model two. */
     linear lateral[4], conv_s[2], high_res[2];
-    const float *no_mem_embed; /* [d_model] */
+    const float *no_mem_embed; /* [d_model]; NULL in SAM 1 */
+    /* SAM 1's neck: 1 x 1, norm, 3 x 3 with k = (ky * 3 + kx) * channels + channel, norm */
+    linear neck_project, neck_mix;
+    norm neck_norm[2];
 
     /* sam_prompt_encoder */
     const float *gaussian; /* [2, d_model / 2] */
@@ -106,7 +111,7 @@ typedef struct model {
     const float *dense_pe; /* [tokens, d_model]: get_dense_pe, a constant */
 
     /* sam_mask_decoder */
-    const float *output_tokens; /* [6, d_model]: object score, IoU, four masks */
+    const float *output_tokens; /* [5 or 6, d_model]: object score (not in SAM 1), IoU, four masks */
     two_way_layer layers[MODEL_DECODER_DEPTH];
     const float *first_update_bias; /* [d_model]: of the first image_to_token, with no_mem_embed and no_mask */
     attention_weights final;
@@ -152,35 +157,52 @@ void watch(watcher *w, const char *name, const float *data, const int64_t *shape
 
 /* What an encoded picture is: the pyramid that SAM2Base.forward_image gives, as rows of channels. */
 typedef struct pyramid {
-    float *embedding; /* [side/16 ^2, d_model], without no_mem_embed */
+    float *embedding;   /* [side/16 ^2, d_model], without no_mem_embed */
     const float *extra; /* [d_model], for the decoder: added to each of its tokens; NULL: nothing */
-    float *s0;        /* [side/4 ^2, d_model / 8] */
-    float *s1;        /* [side/8 ^2, d_model / 4] */
+    float *s0;          /* [side/4 ^2, d_model / 8]; NULL in SAM 1 */
+    float *s1;          /* [side/8 ^2, d_model / 4]; likewise */
 } pyramid;
 void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1); /* in floats */
 
-/* The patch embedding reads the picture with its border of zeros: [side + 6, side + 6, 3], the picture at (3, 3). */
+static inline bool model_is_sam1(const model *m)
+{
+    return m->config.family == FAMILY_SAM1;
+}
+
+/* Hiera's patch embedding reads the picture with its border of zeros: [side + 6, side + 6, 3], the picture at (3, 3).
+ * That of SAM 1 has no border. */
+static inline size_t model_input_border(const model *m)
+{
+    return model_is_sam1(m) ? 0 : 3;
+}
 static inline size_t model_input_side(const model *m)
 {
-    return (size_t)m->config.image_size + 6;
+    return (size_t)m->config.image_size + 2 * model_input_border(m);
 }
 
 /* Fills the network's input, called by encode_image once the memory for it is there: `input` as above, not cleared. */
 typedef void (*input_filler)(void *context, const exec *ex, float *input);
 
-/* image_encoder and the decoder's conv_s0 and conv_s1. */
+/* image_encoder and the decoder's conv_s0 and conv_s1: of SAM 2, or of SAM 1. */
 void encode_image(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out,
                   watcher *w);
+void encode_hiera(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out,
+                  watcher *w);
+void encode_vit(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w);
+
+/* Shows the network's input without its border. */
+void watch_input(watcher *w, const model *m, const float *input);
 
 /* A prompt in the network's square: pixels of it before the half-pixel shift, and labels 0, 1, 2, 3 (official meaning).
- */
+ * A box is two of them, before the clicks; after them in SAM 1. */
 typedef struct net_point {
     float x, y;
     int label;
 } net_point;
 
-/* sam_prompt_encoder: sparse [prompt_tokens(count), d_model]. */
-size_t prompt_tokens(size_t point_count); /* with the padding token; 0 for no points */
+/* sam_prompt_encoder: sparse [prompt_tokens, d_model]; with the padding token, which SAM 1 has only where there is no
+ * box. 0 for no points. */
+size_t prompt_tokens(const model *m, size_t point_count, bool box); /* the box's corners count as points */
 /* get_dense_pe of one token: out [d_model]. */
 void encode_dense_position(const model *m, size_t token, float *out);
 void encode_points(const model *m, const net_point *points, size_t count, float *sparse);

@@ -1,11 +1,14 @@
 #include "model/precision.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-/* The longest prefix decides. Which rules are right is measured: the fixture `bf16` has the official autocast's errors,
- * which ours stay below at every stage. */
+/* The longest prefix decides; SAM 1's names lack the "sam_". Which rules are right is measured: the fixture `bf16` has
+ * the official autocast's errors, which ours stay below at every stage. */
 static const precision_rule rules[] = {
     {"image_encoder.trunk", "image encoder: Hiera trunk", SAM2_PRECISION_BF16, "nearly all of the work"},
+    {"image_encoder.patch_embed", "image encoder: patches of SAM 1", SAM2_PRECISION_BF16, "as in the Hiera trunk"},
+    {"image_encoder.blocks", "image encoder: ViT of SAM 1", SAM2_PRECISION_BF16, "nearly all of the work"},
     {"image_encoder.neck", "image encoder: neck", SAM2_PRECISION_BF16, "follows the trunk"},
     {"sam_mask_decoder.conv_s", "high-resolution features", SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_prompt_encoder", "prompt encoder", SAM2_PRECISION_F32,
@@ -31,12 +34,18 @@ const precision_rule *precision_rule_at(size_t index)
     return index < sizeof rules / sizeof *rules ? &rules[index] : NULL;
 }
 
+static bool begins_with(const char *name, const char *prefix)
+{
+    if (strncmp(prefix, "sam_", 4) == 0 && strncmp(name, "sam_", 4) != 0)
+        prefix += 4;
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 sam2_precision precision_of(const char *name, sam2_precision model)
 {
     const precision_rule *best = NULL;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strncmp(name, rules[i].prefix, strlen(rules[i].prefix)) == 0 &&
-            (!best || strlen(rules[i].prefix) > strlen(best->prefix)))
+        if (begins_with(name, rules[i].prefix) && (!best || strlen(rules[i].prefix) > strlen(best->prefix)))
             best = &rules[i];
     return best && model == SAM2_PRECISION_BF16 ? best->precision : SAM2_PRECISION_F32;
 }

@@ -23,9 +23,9 @@ void encode_dense_position(const model *m, size_t token, float *out)
     encode_position(m, ((float)x + 0.5f) / (float)side, ((float)y + 0.5f) / (float)side, out);
 }
 
-size_t prompt_tokens(size_t point_count)
+size_t prompt_tokens(const model *m, size_t point_count, bool box)
 {
-    return point_count ? point_count + 1 : 0;
+    return point_count ? point_count + !(model_is_sam1(m) && box) : 0;
 }
 
 void encode_points(const model *m, const net_point *points, size_t count, float *sparse)
@@ -41,8 +41,10 @@ void encode_points(const model *m, const net_point *points, size_t count, float 
         for (size_t c = 0; c < dim; c++)
             token[c] += kind[c];
     }
-    /* With points, and no box of the other kind that SAM 2's predictors never use, one padding token always follows. */
-    memcpy(sparse + count * dim, m->not_a_point, dim * sizeof *sparse);
+    /* A padding token follows where the official prompt encoder is given no box: SAM 2's predictors give it as points.
+     */
+    if (prompt_tokens(m, count, points[count - 1].label == 3) > count)
+        memcpy(sparse + count * dim, m->not_a_point, dim * sizeof *sparse);
 }
 
 typedef struct mask_job {

@@ -1,5 +1,7 @@
 #include "model/model.h"
 
+#include <string.h>
+
 void watch(watcher *w, const char *name, const float *data, const int64_t *shape, int dims)
 {
     if (w && w->observe)
@@ -22,4 +24,19 @@ void watch_map(watcher *w, const char *name, const float *map, size_t height, si
             copy[c * pixels + p] = map[p * channels + c];
     watch(w, name, copy, (const int64_t[]){1, (int64_t)channels, (int64_t)height, (int64_t)width}, 4);
     alloc_release(w->allocator, memory, bytes);
+}
+
+void watch_input(watcher *w, const model *m, const float *input)
+{
+    size_t side = (size_t)m->config.image_size, border = model_input_border(m), pitch = model_input_side(m) * 3,
+           bytes = side * side * 3 * sizeof(float);
+    void *copy;
+    if (alloc_get(w->allocator, bytes, "a copy of the input", &copy, NULL) != SAM2_OK) {
+        w->failed = 1;
+        return;
+    }
+    for (size_t y = 0; y < side; y++)
+        memcpy((float *)copy + y * side * 3, input + (y + border) * pitch + 3 * border, side * 3 * sizeof(float));
+    watch_map(w, "input", copy, side, side, 3);
+    alloc_release(w->allocator, copy, bytes);
 }

@@ -32,8 +32,29 @@ static uint64_t block_work(const config_block *b, uint64_t side, bool padding)
     return 2 * work;
 }
 
+/* SAM 1. The products with tables of relative positions are counted as the official code has them: each query with what
+ * it needs of both; they are not what takes time. */
+static uint64_t vit_work(const model_config *c, bool padding)
+{
+    const uint64_t side = (uint64_t)c->image_size / 16, tokens = side * side, dim = (uint64_t)c->embed_dim,
+                   d = (uint64_t)c->d_model;
+    uint64_t work = tokens * dim * 16 * 16 * 3 + tokens * d * (dim + 9 * d);
+    for (int i = 0; i < c->block_count; i++) {
+        const uint64_t window = c->blocks[i].window ? (uint64_t)c->blocks[i].window : side,
+                       across = (side + window - 1) / window, padded = across * across * window * window;
+        /* Windows at the right and bottom that are not whole: one more token to project, for all that is padding. */
+        const uint64_t partial = side % window ? 2 * across - 1 : 0;
+        const uint64_t rows = padding ? padded : tokens + partial, queries = padding ? padded : tokens;
+        work += rows * dim * 3 * dim + 2 * queries * window * window * dim + 2 * queries * window * dim +
+                queries * dim * dim + 2 * tokens * dim * 4 * dim;
+    }
+    return 2 * work;
+}
+
 uint64_t config_encode_work(const model_config *c, bool padding)
 {
+    if (c->family == FAMILY_SAM1)
+        return vit_work(c, padding);
     uint64_t side = (uint64_t)c->image_size / 4, d = (uint64_t)c->d_model;
     uint64_t work = 2 * side * side * 7 * 7 * 3 * (uint64_t)c->embed_dim;
     const uint64_t convolution[4] = {d / 8, d / 4, 0, 0}; /* conv_s0, conv_s1 */

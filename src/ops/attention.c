@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "ops/relative.h"
 
 #include <math.h>
 
@@ -13,7 +13,8 @@ typedef struct attention_job {
     float *keys;   /* [heads][packed keys] */
     float *values; /* [heads][packed values, panels of the whole kv_count] */
     size_t key_floats, value_floats;
-    float *scratch; /* [threads][scratch_floats] */
+    const float *tables; /* of relative positions, packed */
+    float *scratch;      /* [threads][scratch_floats] */
     size_t scratch_floats;
 } attention_job;
 
@@ -29,6 +30,31 @@ static void pack_item(void *context, size_t item, int worker)
         j->ex->k->pack_kn_f32(a->kv_count, a->dim, a->v + head * a->dim, a->ldkv, j->values + head * j->value_floats);
 }
 
+/* Scratch of an item besides what every item has. */
+static size_t relative_floats(const attention_args *a)
+{
+    return a->relative ? Q_ROWS * (relative_columns(a->side) + 2 * a->side) : 0;
+}
+
+/* What `rows` queries from `row` on add to scores: [rows, side] each. They are not scaled yet. */
+static void make_relative(const attention_job *j, size_t head, size_t row, size_t rows, float *vertical,
+                          float *horizontal)
+{
+    const attention_args *a = j->a;
+    const size_t columns = relative_columns(a->side);
+    float *products = horizontal + Q_ROWS * a->side;
+    j->ex->k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                        .n = columns,
+                                        .k = a->dim,
+                                        .a = a->q + row * a->ldq + head * a->dim,
+                                        .lda = a->ldq,
+                                        .b = j->tables,
+                                        .b_stride = a->dim * j->ex->k->gemm_f32_nr,
+                                        .c = products,
+                                        .ldc = columns});
+    relative_spread(a->side, row, rows, a->side, products, 1.0f, vertical, horizontal);
+}
+
 static void attend_item(void *context, size_t item, int worker)
 {
     const attention_job *j = context;
@@ -39,6 +65,9 @@ static void attend_item(void *context, size_t item, int worker)
     float *q = j->scratch + (size_t)worker * j->scratch_floats;
     float *scores = q + Q_ROWS * a->dim, *out = scores + Q_ROWS * KEY_TILE;
     float *largest = out + Q_ROWS * a->dim, *sum = largest + Q_ROWS, *rescale = sum + Q_ROWS;
+    float *vertical = rescale + Q_ROWS, *horizontal = vertical + Q_ROWS * a->side;
+    if (a->relative)
+        make_relative(j, head, row, rows, vertical, horizontal);
     for (size_t r = 0; r < rows; r++) {
         const float *from = a->q + (row + r) * a->ldq + head * a->dim;
         for (size_t c = 0; c < a->dim; c++)
@@ -57,6 +86,8 @@ static void attend_item(void *context, size_t item, int worker)
                                      .b_stride = a->dim * k->gemm_f32_nr,
                                      .c = scores,
                                      .ldc = KEY_TILE});
+        if (a->relative)
+            k->add_relative_f32(rows, key, n, a->side, vertical, a->side, horizontal, a->side, scores, KEY_TILE);
         k->softmax_step_f32(rows, n, scores, KEY_TILE, largest, sum, rescale);
         k->gemm_f32(&(gemm_f32_args){.m = rows,
                                      .n = a->dim,
@@ -83,7 +114,8 @@ void op_attention(const exec *ex, const attention_args *args)
     j.value_floats = ops_packed_floats(ex->k, args->dim, args->kv_count);
     j.keys = arena_floats(ex->arena, args->heads * j.key_floats);
     j.values = arena_floats(ex->arena, args->heads * j.value_floats);
-    j.scratch_floats = Q_ROWS * (2 * args->dim + KEY_TILE + 4);
+    j.tables = args->relative ? relative_pack_f32(ex, args->relative, args->side, args->dim) : NULL;
+    j.scratch_floats = Q_ROWS * (2 * args->dim + KEY_TILE + 4) + relative_floats(args);
     j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.scratch_floats);
     if (!exec_dry(ex)) {
         pool_run(ex->pool, pack_item, &j, 2 * args->heads);

@@ -1,5 +1,6 @@
 /* Attention over the whole map in bfloat16. Keys are taken in tiles with a running maximum, as in op_attention. */
 #include "ops/bf16.h"
+#include "ops/relative.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +21,8 @@ typedef struct global_job {
     uint16_t *attended;      /* [tokens][attended_pitch] */
     uint16_t *keys, *values; /* [heads][packed] */
     size_t key_elements, value_elements;
-    uint8_t *scratch; /* [threads][scratch_bytes] */
+    const uint16_t *tables; /* of relative positions, packed */
+    uint8_t *scratch;       /* [threads][scratch_bytes] */
     size_t scratch_bytes;
 } global_job;
 
@@ -58,6 +60,8 @@ typedef struct global_buffers {
     uint16_t *weights; /* [Q_ROWS][WEIGHTS_PITCH] */
     float *sum_v;      /* [Q_ROWS][head_dim]: weighted values so far */
     float *largest, *sum, *rescale;
+    /* With relative positions: [Q_ROWS][relative_columns], [Q_ROWS][side]. */
+    float *products, *vertical, *horizontal;
 } global_buffers;
 
 static size_t lay_out(const global_job *j, arena cut, global_buffers *b)
@@ -69,7 +73,28 @@ static size_t lay_out(const global_job *j, arena cut, global_buffers *b)
     b->largest = arena_take(&cut, Q_ROWS, sizeof *b->largest);
     b->sum = arena_take(&cut, Q_ROWS, sizeof *b->sum);
     b->rescale = arena_take(&cut, Q_ROWS, sizeof *b->rescale);
+    if (j->a->relative) {
+        b->products = arena_take(&cut, Q_ROWS * relative_columns(j->a->side), sizeof *b->products);
+        b->vertical = arena_take(&cut, Q_ROWS * j->a->side, sizeof *b->vertical);
+        b->horizontal = arena_take(&cut, Q_ROWS * j->a->side, sizeof *b->horizontal);
+    }
     return cut.peak;
+}
+
+/* What the queries at hand, from token `row` on, add to scores before these are multiplied by `factor`. */
+static void make_relative(const global_job *j, size_t row, size_t rows, float factor, const global_buffers *b)
+{
+    const size_t side = j->a->side, columns = relative_columns(side);
+    j->ex->k->gemm_bf16(&(gemm_bf16_args){.m = rows,
+                                          .n = columns,
+                                          .k = j->head_dim,
+                                          .a = b->q,
+                                          .lda = j->q_pitch,
+                                          .b = j->tables,
+                                          .b_stride = gemm_bf16_packed(1, j->head_dim),
+                                          .c = b->products,
+                                          .ldc = columns});
+    relative_spread(side, row, rows, side, b->products, 1.0f / factor, b->vertical, b->horizontal);
 }
 
 static void attend_item(void *context, size_t item, int worker)
@@ -87,6 +112,8 @@ static void attend_item(void *context, size_t item, int worker)
         b.largest[r] = -INFINITY;
         b.sum[r] = 0.0f;
     }
+    if (j->a->relative)
+        make_relative(j, row, rows, factor, &b);
     for (size_t key = 0; key < tokens; key += KEY_TILE) {
         const size_t n = tokens - key < KEY_TILE ? tokens - key : KEY_TILE;
         const bool last = key + n == tokens;
@@ -99,6 +126,9 @@ static void attend_item(void *context, size_t item, int worker)
                                        .b_stride = gemm_bf16_packed(1, dim),
                                        .c = b.scores,
                                        .ldc = SCORES_PITCH});
+        if (j->a->relative)
+            k->add_relative_f32(rows, key, n, j->a->side, b.vertical, j->a->side, b.horizontal, j->a->side, b.scores,
+                                SCORES_PITCH);
         k->softmax_step_bf16(rows, n, b.scores, SCORES_PITCH, factor, b.weights, WEIGHTS_PITCH, b.largest, b.sum,
                              b.rescale);
         gemm_bf16_args g = {.m = rows,
@@ -157,6 +187,7 @@ void bf16_global_attention(const exec *ex, const global_args *a)
     arena_reset(ex->arena, after);
     j.keys = arena_take(ex->arena, a->heads * j.key_elements, sizeof *j.keys);
     j.values = arena_take(ex->arena, a->heads * j.value_elements, sizeof *j.values);
+    j.tables = a->relative ? relative_pack_bf16(ex, a->relative, a->side, j.head_dim) : NULL;
     global_buffers unused;
     j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, threads, j.scratch_bytes);

@@ -1,5 +1,6 @@
 /* The attention half of a Hiera block with windows, in bfloat16: see op_window_attention. */
 #include "ops/bf16.h"
+#include "ops/relative.h"
 #include "ops/window_place.h"
 
 #include <math.h>
@@ -14,7 +15,8 @@ typedef struct window_job {
     size_t head_dim, windows;
     size_t group, capacity; /* windows an item takes, rows of local buffers (with one padded token a window) */
     size_t rows_pitch, qkv_pitch, attended_pitch, q_pitch, scores_pitch, weights_pitch;
-    uint8_t *scratch; /* [threads][scratch_bytes] */
+    const uint16_t *tables; /* of relative positions, packed */
+    uint8_t *scratch;       /* [threads][scratch_bytes] */
     size_t scratch_bytes;
 } window_job;
 
@@ -30,6 +32,10 @@ typedef struct window_buffers {
     uint16_t *weights; /* [window^2][weights_pitch] */
     float *largest, *sum, *rescale;
     uint32_t *rows; /* [capacity] of y that the item writes */
+    /* With relative positions: a head's keys and values of a padded window one by one [window^2][q_pitch], products
+     * [window^2][relative_columns], and what they give [window^2][window] each. */
+    uint16_t *key_rows, *value_rows;
+    float *products, *vertical, *horizontal;
 } window_buffers;
 
 /* Cuts the buffers from the arena (a dry one to measure) and returns the bytes. */
@@ -50,6 +56,13 @@ static size_t lay_out(const window_job *j, arena cut, window_buffers *b)
     b->sum = arena_take(&cut, tokens, sizeof *b->sum);
     b->rescale = arena_take(&cut, tokens, sizeof *b->rescale);
     b->rows = arena_take(&cut, j->capacity, sizeof *b->rows);
+    if (a->relative) {
+        b->key_rows = arena_take(&cut, tokens * j->q_pitch, sizeof *b->key_rows);
+        b->value_rows = arena_take(&cut, tokens * j->q_pitch, sizeof *b->value_rows);
+        b->products = arena_take(&cut, tokens * relative_columns(a->window), sizeof *b->products);
+        b->vertical = arena_take(&cut, tokens * a->window, sizeof *b->vertical);
+        b->horizontal = arena_take(&cut, tokens * a->window, sizeof *b->horizontal);
+    }
     return cut.peak;
 }
 
@@ -73,16 +86,56 @@ static size_t gather_q(const window_job *j, const window_place *p, const uint16_
     return count;
 }
 
+/* Packs a head's keys and values. */
+static void pack_keys(const window_job *j, const window_place *p, const uint16_t *qkv, const window_buffers *b)
+{
+    const window_args *a = j->a;
+    const kernels *k = j->ex->k;
+    const size_t dim = j->head_dim, keys = place_keys(a, p);
+    const uint16_t *key = qkv + a->dim_out, *value = qkv + 2 * a->dim_out;
+    size_t ld = j->qkv_pitch;
+    if (a->relative && p->padded) {
+        for (size_t i = 0; i < keys; i++) {
+            const size_t row = place_key_row(a, p, i) * ld;
+            memcpy(b->key_rows + i * j->q_pitch, key + row, dim * sizeof *key);
+            memcpy(b->value_rows + i * j->q_pitch, value + row, dim * sizeof *value);
+        }
+        key = b->key_rows;
+        value = b->value_rows;
+        ld = j->q_pitch;
+    }
+    k->pack_nk_bf16(keys, dim, key, ld, b->keys);
+    k->pack_kn_bf16(keys, dim, value, ld, b->values);
+}
+
+/* Adds relative positions to the scores of `count` queries, which will be multiplied by `factor`. */
+static void add_relative(const window_job *j, const window_place *p, size_t count, float factor,
+                         const window_buffers *b)
+{
+    const size_t window = j->a->window, columns = relative_columns(window);
+    j->ex->k->gemm_bf16(&(gemm_bf16_args){.m = count,
+                                          .n = columns,
+                                          .k = j->head_dim,
+                                          .a = b->q,
+                                          .lda = j->q_pitch,
+                                          .b = j->tables,
+                                          .b_stride = gemm_bf16_packed(1, j->head_dim),
+                                          .c = b->products,
+                                          .ldc = columns});
+    relative_spread(window, 0, count, p->width, b->products, 1.0f / factor, b->vertical, b->horizontal);
+    j->ex->k->add_relative_f32(count, 0, window * window, window, b->vertical, window, b->horizontal, window, b->scores,
+                               j->scores_pitch);
+}
+
 /* Attention of one window and head: `out_row` is the window's first row in b->attended. */
 static void attend(const window_job *j, const window_place *p, size_t head, size_t out_row, const window_buffers *b)
 {
-    const size_t dim = j->head_dim, ld = j->qkv_pitch, keys = place_rows(p);
+    const size_t dim = j->head_dim, ld = j->qkv_pitch, keys = place_keys(j->a, p);
     const kernels *k = j->ex->k;
     const uint16_t *qkv = b->qkv + p->first * ld + head * dim;
     const float factor = 1.0f / sqrtf((float)dim);
     const size_t count = gather_q(j, p, qkv, b->q);
-    k->pack_nk_bf16(keys, dim, qkv + j->a->dim_out, ld, b->keys);
-    k->pack_kn_bf16(keys, dim, qkv + 2 * j->a->dim_out, ld, b->values);
+    pack_keys(j, p, qkv, b);
     k->gemm_bf16(&(gemm_bf16_args){.m = count,
                                    .n = keys,
                                    .k = dim,
@@ -92,7 +145,10 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
                                    .b_stride = gemm_bf16_packed(1, dim),
                                    .c = b->scores,
                                    .ldc = j->scores_pitch});
-    const float weight = p->padded ? logf((float)p->padded) / factor : 0.0f; /* exp(s + log n) = n exp(s) */
+    if (j->a->relative)
+        add_relative(j, p, count, factor, b);
+    const float weight =
+        p->padded && !j->a->relative ? logf((float)p->padded) / factor : 0.0f; /* exp(s + log n) = n exp(s) */
     for (size_t r = 0; r < count; r++) {
         b->scores[r * j->scores_pitch + keys - 1] += weight;
         b->largest[r] = -INFINITY;
@@ -172,6 +228,7 @@ void bf16_window_attention(const exec *ex, const window_args *a)
     j.q_pitch = ops_pitch_bf16(j.head_dim);
     j.scores_pitch = ((tokens + 1 + 15) / 16 | 1) * 16;
     j.weights_pitch = ops_pitch_bf16(tokens + 1);
+    j.tables = a->relative ? relative_pack_bf16(ex, a->relative, a->window, j.head_dim) : NULL;
     window_buffers unused;
     j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);

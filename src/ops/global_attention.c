@@ -19,6 +19,8 @@ void op_global_attention(const exec *ex, const global_args *a)
                                        .k = keys,
                                        .v = values,
                                        .ldkv = 3 * dim,
+                                       .relative = a->relative,
+                                       .side = a->side,
                                        .y = attended,
                                        .ldy = dim});
     op_linear(ex, a->proj, a->tokens, attended, dim, a->x, dim, ACT_NONE, a->x, dim);

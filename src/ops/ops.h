@@ -99,6 +99,13 @@ static inline size_t ops_pitch_bf16(size_t width)
     return ((width + 31) / 32 | 1) * 32;
 }
 
+/* Decomposed relative positions (segment_anything.modeling.image_encoder.add_decomposed_rel_pos) on a square map of
+ * `side` tokens a side: the score of query (qy, qx) and key (ky, kx) gets q . vertical[qy - ky + side - 1] + q .
+ * horizontal[qx - kx + side - 1], of the query before it is scaled. */
+typedef struct relative_positions {
+    const float *vertical, *horizontal; /* [2 side - 1, head dim] */
+} relative_positions;
+
 /* softmax(q kt / sqrt(dim)) v for each head: q [q_count, heads * dim] (ldq floats from row to row), k and v [kv_count,
  * heads * dim] (ldkv), y [q_count, heads * dim] (ldy). Keys are taken in tiles with a running maximum: no q_count x
  * kv_count matrix exists. */
@@ -108,6 +115,8 @@ typedef struct attention_args {
     size_t ldq;
     const float *k, *v;
     size_t ldkv;
+    const relative_positions *relative; /* NULL: none; else queries and keys are the tokens of a map */
+    size_t side;                        /* of the map */
     float *y;
     size_t ldy;
 } attention_args;
@@ -119,6 +128,8 @@ typedef struct global_args {
     const norm *norm;
     const linear *qkv, *proj;
     size_t heads, tokens;
+    const relative_positions *relative; /* NULL: none */
+    size_t side;                        /* of the map, where there are some: tokens = side^2 */
     float *x;
 } global_args;
 void op_global_attention(const exec *ex, const global_args *args);
@@ -127,15 +138,17 @@ void op_global_attention(const exec *ex, const global_args *args);
  * to q, k, v, attention inside each window, projection, shortcut; each window's tokens stay in one thread's cache.
  * Windows at the right and bottom that reach beyond the map are padded as in the official code: a padded token is zero
  * after the normalisation, so that its key and value are the projection's bias; one key stands for all of them,
- * weighted by their number. With `pool` the queries and the projected shortcut are max-pooled 2 x 2 and y has half the
- * resolution. x [height, width, dim_in]; y [height, width, dim_out] or [height / 2, width / 2, dim_out]; y may be x
- * without pool. */
+ * weighted by their number. With `relative` positions (of a
+ * map of `window` a side) each padded token is a key of its own, whose projection they still share. With `pool` the
+ * queries and the projected shortcut are max-pooled 2 x 2 and y has half the resolution. x [height, width, dim_in]; y
+ * [height, width, dim_out] or [height / 2, width / 2, dim_out]; y may be x without pool. */
 typedef struct window_args {
     const norm *norm;
     const linear *qkv, *proj;
     const linear *shortcut; /* NULL: x itself */
     size_t heads, window;
     bool pool;
+    const relative_positions *relative; /* NULL: none; not together with pool */
     size_t height, width, dim_in, dim_out;
     const float *x;
     float *y;

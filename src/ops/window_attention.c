@@ -1,4 +1,5 @@
 #include "ops/bf16.h"
+#include "ops/relative.h"
 #include "ops/window_place.h"
 
 #include <math.h>
@@ -13,7 +14,8 @@ typedef struct window_job {
     size_t windows;
     size_t group, capacity; /* windows an item takes, rows of local buffers (with one padded token a window) */
     float scale;
-    uint8_t *scratch; /* [threads][scratch_bytes] */
+    const float *tables; /* of relative positions, packed */
+    uint8_t *scratch;    /* [threads][scratch_bytes] */
     size_t scratch_bytes;
 } window_job;
 
@@ -27,6 +29,9 @@ typedef struct window_buffers {
     float *keys, *values, *scores;
     float *largest, *sum, *rescale;
     uint32_t *rows; /* [capacity] of y that the item writes */
+    /* With relative positions: a head's keys and values of a padded window one by one [window^2, head dim], products
+     * [window^2, relative_columns], and what they give [window^2, window] each. */
+    float *key_rows, *value_rows, *products, *vertical, *horizontal;
 } window_buffers;
 
 /* Cuts the buffers from the arena (a dry one to measure) and returns the bytes. */
@@ -47,6 +52,13 @@ static size_t lay_out(const window_job *j, arena cut, window_buffers *b)
     b->sum = arena_take(&cut, keys, sizeof *b->sum);
     b->rescale = arena_take(&cut, keys, sizeof *b->rescale);
     b->rows = arena_take(&cut, j->capacity, sizeof *b->rows);
+    if (a->relative) {
+        b->key_rows = arena_take(&cut, keys * dim, sizeof *b->key_rows);
+        b->value_rows = arena_take(&cut, keys * dim, sizeof *b->value_rows);
+        b->products = arena_take(&cut, keys * relative_columns(a->window), sizeof *b->products);
+        b->vertical = arena_take(&cut, keys * a->window, sizeof *b->vertical);
+        b->horizontal = arena_take(&cut, keys * a->window, sizeof *b->horizontal);
+    }
     return cut.peak;
 }
 
@@ -73,16 +85,56 @@ static size_t gather_q(const window_job *j, const window_place *p, const float *
     return count;
 }
 
+/* Packs a head's keys and values. */
+static void pack_keys(const window_job *j, const window_place *p, const float *qkv, const window_buffers *b)
+{
+    const window_args *a = j->a;
+    const kernels *k = j->ex->k;
+    size_t dim = a->dim_out / a->heads, ld = 3 * a->dim_out, keys = place_keys(a, p);
+    const float *key = qkv + a->dim_out, *value = qkv + 2 * a->dim_out;
+    if (a->relative && p->padded) {
+        for (size_t i = 0; i < keys; i++) {
+            const size_t row = place_key_row(a, p, i) * ld;
+            memcpy(b->key_rows + i * dim, key + row, dim * sizeof *key);
+            memcpy(b->value_rows + i * dim, value + row, dim * sizeof *value);
+        }
+        key = b->key_rows;
+        value = b->value_rows;
+        ld = dim;
+    }
+    k->pack_nk_f32(keys, dim, key, ld, b->keys);
+    k->pack_kn_f32(keys, dim, value, ld, b->values);
+}
+
+/* Adds relative positions to the scores of `count` queries, whose rows before scaling begin at qkv. */
+static void add_relative(const window_job *j, const window_place *p, size_t count, const float *qkv,
+                         const window_buffers *b)
+{
+    const window_args *a = j->a;
+    const kernels *k = j->ex->k;
+    const size_t dim = a->dim_out / a->heads, columns = relative_columns(a->window), keys = a->window * a->window;
+    k->gemm_f32(&(gemm_f32_args){.m = count,
+                                 .n = columns,
+                                 .k = dim,
+                                 .a = qkv,
+                                 .lda = 3 * a->dim_out,
+                                 .b = j->tables,
+                                 .b_stride = dim * k->gemm_f32_nr,
+                                 .c = b->products,
+                                 .ldc = columns});
+    relative_spread(a->window, 0, count, p->width, b->products, 1.0f, b->vertical, b->horizontal);
+    k->add_relative_f32(count, 0, keys, a->window, b->vertical, a->window, b->horizontal, a->window, b->scores, keys);
+}
+
 /* Attention of one window and head: `out_row` is the window's first row in b->attended. */
 static void attend(const window_job *j, const window_place *p, size_t head, size_t out_row, const window_buffers *b)
 {
     const window_args *a = j->a;
     const kernels *k = j->ex->k;
-    size_t dim = a->dim_out / a->heads, ld = 3 * a->dim_out, keys = place_rows(p);
+    size_t dim = a->dim_out / a->heads, ld = 3 * a->dim_out, keys = place_keys(a, p);
     const float *qkv = b->qkv + p->first * ld + head * dim;
     size_t count = gather_q(j, p, qkv, dim, b->q);
-    k->pack_nk_f32(keys, dim, qkv + a->dim_out, ld, b->keys);
-    k->pack_kn_f32(keys, dim, qkv + 2 * a->dim_out, ld, b->values);
+    pack_keys(j, p, qkv, b);
     k->gemm_f32(&(gemm_f32_args){.m = count,
                                  .n = keys,
                                  .k = dim,
@@ -92,7 +144,9 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
                                  .b_stride = dim * k->gemm_f32_nr,
                                  .c = b->scores,
                                  .ldc = keys});
-    float weight = p->padded ? logf((float)p->padded) : 0.0f; /* exp(s + log n) = n exp(s) */
+    if (a->relative)
+        add_relative(j, p, count, qkv, b);
+    float weight = p->padded && !a->relative ? logf((float)p->padded) : 0.0f; /* exp(s + log n) = n exp(s) */
     for (size_t r = 0; r < count; r++) {
         b->scores[r * keys + keys - 1] += weight;
         b->largest[r] = -INFINITY;
@@ -160,6 +214,8 @@ void op_window_attention(const exec *ex, const window_args *args)
     j.group = tokens >= TOKENS_AN_ITEM ? 1 : TOKENS_AN_ITEM / tokens;
     j.capacity = j.group * (tokens + 1);
     j.scale = 1.0f / sqrtf((float)(args->dim_out / args->heads));
+    if (args->relative)
+        j.tables = relative_pack_f32(ex, args->relative, args->window, args->dim_out / args->heads);
     window_buffers unused;
     j.scratch_bytes = lay_out(&j, (arena){0}, &unused);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool), j.scratch_bytes);

@@ -30,6 +30,19 @@ static inline window_place place_window(const window_args *a, size_t index, size
     return p;
 }
 
+/* Keys of a window's attention: with relative positions padded tokens are keys of their own. */
+static inline size_t place_keys(const window_args *a, const window_place *p)
+{
+    return a->relative ? a->window * a->window : p->height * p->width + (p->padded > 0);
+}
+
+/* The window's row in the local buffers, counted from its first, that key `key` of all its window^2 is made of. */
+static inline size_t place_key_row(const window_args *a, const window_place *p, size_t key)
+{
+    const size_t y = key / a->window, x = key % a->window, padding = p->height * p->width;
+    return y < p->height && x < p->width ? y * p->width + x : padding;
+}
+
 static inline size_t place_rows(const window_place *p)
 {
     return p->height * p->width + (p->padded > 0);

@@ -3,6 +3,8 @@
 #include <float.h>
 #include <string.h>
 
+#define MIDDLE_PIECE 1024
+
 /* Where output i lies among the inputs. */
 static float position(float scale, size_t i)
 {
@@ -25,6 +27,32 @@ static void taps(size_t in, size_t out, size_t start, size_t n, uint32_t *low, u
     }
 }
 
+/* What the last step enlarges: the logits, or a part of the square between. */
+static size_t source_columns(const enlarge *e)
+{
+    return e->middle ? e->columns : e->side;
+}
+static size_t source_rows(const enlarge *e)
+{
+    return e->middle ? e->rows : e->side;
+}
+
+/* Columns `from` to `to` of row y of that, as a row that is right there (and may be undefined elsewhere). */
+static const float *source_row(const enlarge *e, size_t y, size_t from, size_t to, float *room)
+{
+    if (!e->middle)
+        return e->logits + y * e->side;
+    uint32_t left[MIDDLE_PIECE], right[MIDDLE_PIECE], top, bottom;
+    float u[MIDDLE_PIECE], v;
+    taps(e->side, e->middle, y, 1, &top, &bottom, &v);
+    for (size_t x = from; x <= to; x += MIDDLE_PIECE) {
+        const size_t n = to + 1 - x < MIDDLE_PIECE ? to + 1 - x : MIDDLE_PIECE;
+        taps(e->side, e->middle, x, n, left, right, u);
+        e->k->bilinear_row_f32(n, e->logits + top * e->side, e->logits + bottom * e->side, left, right, u, v, room + x);
+    }
+    return room;
+}
+
 #define TILE 2048 /* columns that an item takes */
 #define BAND 128  /* rows */
 
@@ -42,17 +70,17 @@ static void rows_item(void *context, size_t item, int worker)
     const rows_job *j = context;
     const enlarge *e = j->e;
     uint32_t left[TILE], right[TILE], kept[2] = {UINT32_MAX, UINT32_MAX};
-    float u[TILE], row[2][TILE];
+    float u[TILE], row[2][TILE], room[ENLARGE_MAX_MIDDLE];
     size_t x = item % j->tiles * TILE, n = e->width - x < TILE ? e->width - x : TILE;
     size_t from = item / j->tiles * BAND, to = from + BAND < e->height ? from + BAND : e->height;
-    taps(e->side, e->width, x, n, left, right, u);
+    taps(source_columns(e), e->width, x, n, left, right, u);
     for (size_t y = from; y < to; y++) {
         uint32_t at[2];
         float v;
-        taps(e->side, e->height, y, 1, &at[0], &at[1], &v);
+        taps(source_rows(e), e->height, y, 1, &at[0], &at[1], &v);
         for (int i = 0; i < 2; i++) /* rows with even and odd numbers have a place each */
             if (kept[at[i] % 2] != at[i]) {
-                const float *logits = e->logits + at[i] * e->side;
+                const float *logits = source_row(e, at[i], left[0], right[n - 1], room);
                 e->k->bilinear_row_f32(n, logits, logits, left, right, u, 0.0f, row[at[i] % 2]);
                 kept[at[i] % 2] = at[i];
             }
@@ -78,12 +106,13 @@ enum { OUTSIDE = 0, INSIDE = 1, UNCLEAR = 2 };
 
 typedef struct column {
     const enlarge *e;
-    const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the logits */
+    size_t side;           /* source_rows */
+    const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the source */
     enlarge_use_run use;
     void *user;
     size_t x;
-    float profile[ENLARGE_MAX_SIDE];
-    uint8_t kind[ENLARGE_MAX_SIDE];
+    float profile[ENLARGE_MAX_MIDDLE];
+    uint8_t kind[ENLARGE_MAX_MIDDLE];
 } column;
 
 static void put_run(const column *c, size_t from, size_t to, bool inside)
@@ -95,7 +124,7 @@ static void put_run(const column *c, size_t from, size_t to, bool inside)
 /* Rows between logits r and r + 1, pixel by pixel; products and sums as in bilinear_row_f32. */
 static void put_segment(const column *c, size_t r)
 {
-    float scale = (float)c->e->side / (float)c->e->height, a = c->profile[r], b = c->profile[r + (r + 1 < c->e->side)];
+    float scale = (float)c->side / (float)c->e->height, a = c->profile[r], b = c->profile[r + (r + 1 < c->side)];
     size_t from = c->first[r];
     bool inside = false;
     for (size_t y = from; y < c->first[r + 1]; y++) {
@@ -111,7 +140,7 @@ static void put_segment(const column *c, size_t r)
 
 static void put_column(column *c)
 {
-    size_t side = c->e->side;
+    size_t side = c->side;
     for (size_t r = 0; r < side; r++) {
         float p = c->profile[r];
         c->kind[r] = (uint8_t)(p >= CLEAR && p <= FLT_MAX ? INSIDE : p <= 0.0f && p >= -FLT_MAX ? OUTSIDE : UNCLEAR);
@@ -137,33 +166,77 @@ static void put_column(column *c)
     }
 }
 
+/* Column `x` between the logits, [side]: the logits enlarged horizontally to `width`. A column of the picture is one
+ * between two of the logits, enlarged downwards: the same products in the same order as by rows, where the first of the
+ * two steps is the horizontal one too. */
+static void column_of_logits(const enlarge *e, size_t width, size_t x, float *out)
+{
+    uint32_t left[ENLARGE_MAX_SIDE], right[ENLARGE_MAX_SIDE], low, high;
+    float u[ENLARGE_MAX_SIDE], share;
+    taps(e->side, width, x, 1, &low, &high, &share);
+    for (size_t r = 0; r < e->side; r++) {
+        left[r] = (uint32_t)(r * e->side) + low;
+        right[r] = (uint32_t)(r * e->side) + high;
+        u[r] = share;
+    }
+    e->k->bilinear_row_f32(e->side, e->logits, e->logits, left, right, u, 0.0f, out);
+}
+
+/* Columns of the square between, as the picture's columns come to them: column x is at [x % 2]. */
+typedef struct middle_columns {
+    uint32_t kept[2];
+    float value[2][ENLARGE_MAX_MIDDLE];
+} middle_columns;
+
+static const float *middle_column(const enlarge *e, middle_columns *m, uint32_t x)
+{
+    float *out = m->value[x % 2], logits[ENLARGE_MAX_SIDE];
+    if (m->kept[x % 2] == x)
+        return out;
+    m->kept[x % 2] = x;
+    column_of_logits(e, e->middle, x, logits);
+    for (size_t y = 0; y < e->rows; y += MIDDLE_PIECE) {
+        const size_t n = e->rows - y < MIDDLE_PIECE ? e->rows - y : MIDDLE_PIECE;
+        uint32_t top[MIDDLE_PIECE], bottom[MIDDLE_PIECE];
+        float v[MIDDLE_PIECE];
+        taps(e->side, e->middle, y, n, top, bottom, v);
+        e->k->bilinear_row_f32(n, logits, logits, top, bottom, v, 0.0f, out + y);
+    }
+    return out;
+}
+
+/* What lies above and below a column's pixels. */
+static void fill_profile(const enlarge *e, middle_columns *m, size_t x, float *profile)
+{
+    uint32_t low, high;
+    float share;
+    if (!e->middle) {
+        column_of_logits(e, e->width, x, profile);
+        return;
+    }
+    taps(e->columns, e->width, x, 1, &low, &high, &share);
+    const float *left = middle_column(e, m, low), *right = middle_column(e, m, high);
+    for (size_t y = 0; y < e->rows; y++)
+        profile[y] = (1.0f - share) * left[y] + share * right[y];
+}
+
 void enlarge_runs(const enlarge *e, enlarge_use_run use, void *user)
 {
-    uint32_t left[ENLARGE_MAX_SIDE], right[ENLARGE_MAX_SIDE], first[ENLARGE_MAX_SIDE + 1];
-    float u[ENLARGE_MAX_SIDE];
-    column c = {.e = e, .first = first, .use = use, .user = user};
+    uint32_t first[ENLARGE_MAX_MIDDLE + 1];
+    middle_columns middle = {.kept = {UINT32_MAX, UINT32_MAX}};
+    column c = {.e = e, .side = source_rows(e), .first = first, .use = use, .user = user};
     size_t row = 0;
     for (size_t y = 0; y < e->height; y++) {
         uint32_t top, bottom;
         float v;
-        taps(e->side, e->height, y, 1, &top, &bottom, &v);
+        taps(c.side, e->height, y, 1, &top, &bottom, &v);
         for (; row <= top; row++)
             first[row] = (uint32_t)y;
     }
-    for (; row <= e->side; row++)
+    for (; row <= c.side; row++)
         first[row] = (uint32_t)e->height;
-    /* A column of the picture is a column between two of the logits, enlarged downwards: the same products in the same
-     * order as by rows, where the first of the two steps is the horizontal one too. */
     for (c.x = 0; c.x < e->width; c.x++) {
-        uint32_t low, high;
-        float share;
-        taps(e->side, e->width, c.x, 1, &low, &high, &share);
-        for (size_t r = 0; r < e->side; r++) {
-            left[r] = (uint32_t)(r * e->side) + low;
-            right[r] = (uint32_t)(r * e->side) + high;
-            u[r] = share;
-        }
-        e->k->bilinear_row_f32(e->side, e->logits, e->logits, left, right, u, 0.0f, c.profile);
+        fill_profile(e, &middle, c.x, c.profile);
         put_column(&c);
     }
 }

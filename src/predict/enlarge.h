@@ -16,9 +16,13 @@ typedef struct enlarge {
     size_t side;
     size_t width, height; /* of the picture */
     pool *pool;           /* NULL: on the caller's thread alone */
+    /* SAM 1: first to a square of `middle` a side, of which the first `columns` x `rows` are enlarged to the picture
+     * (Sam.postprocess_masks). 0: in one step. */
+    size_t middle, columns, rows;
 } enlarge;
 
 #define ENLARGE_MAX_SIDE 1024
+#define ENLARGE_MAX_MIDDLE 4096
 
 /* Calls use(user, x, y, n, top, bottom, v) for pieces of rows, every pixel once: n pixels from (x, y) on are
  * (1 - v) top + v bottom, where top and bottom are rows of the logits enlarged horizontally. Pieces are spread over the

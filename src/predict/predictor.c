@@ -3,6 +3,7 @@
 
 #include "kernels/timed.h"
 #include "predict/frame_resize.h"
+#include "predict/longest_side.h"
 #include "predict/preprocess.h"
 
 #include <string.h>
@@ -84,8 +85,12 @@ size_t predict_workspace(const model *m)
     arena a = {0};
     exec ex = exec_on(m, &a);
     sam2_image largest = {.width = PICTURE_MAX_SIDE, .height = PICTURE_MAX_SIDE};
-    encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
-    encode_image(m, &ex, frame_resize, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
+    if (model_is_sam1(m))
+        longest_side_measure(m, &ex);
+    else {
+        encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
+        encode_image(m, &ex, frame_resize, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
+    }
     size_t sparse_count, objects = decode_largest_batch(m, &sparse_count);
     measure_decode(m, &ex, objects, sparse_count, false);
     measure_decode(m, &ex, 1, DECODE_FOLDED_SPARSE, true);
@@ -113,8 +118,10 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
         return status;
     }
     f->pyramid.embedding = memory;
-    f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
-    f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
+    if (f->s0_floats) {
+        f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
+        f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
+    }
     uint8_t *products = (uint8_t *)memory + f->pyramid_bytes;
     f->products = (image_products){
         .q = products, .k = products + product_bytes, .v = products + 2 * product_bytes, .image = f->pyramid.embedding};
@@ -142,15 +149,25 @@ static sam2_status watch_result(const watcher *w, sam2_error *error)
     return w->failed ? error_memory(error, "a copy for the observer", 0) : SAM2_OK;
 }
 
-/* "fpn0", "fpn1" and "embedding", the last with no_mem_embed as the official image predictor keeps it. */
+/* "fpn0", "fpn1" and "embedding", the last with no_mem_embed as the official image predictor keeps it; of SAM 1 the
+ * last alone, as it is. */
 static void watch_features(watcher *w, const model *m, const exec *ex, const sam2_features *f)
 {
     size_t side = model_side(m, 16), dim = (size_t)m->config.d_model;
+    if (model_is_sam1(m)) {
+        watch_map(w, "embedding", f->pyramid.embedding, side, side, dim);
+        return;
+    }
     watch_map(w, "fpn0", f->pyramid.s0, 4 * side, 4 * side, dim / 8);
     watch_map(w, "fpn1", f->pyramid.s1, 2 * side, 2 * side, dim / 4);
     float *embedding = arena_floats(ex->arena, side * side * dim);
     op_add(ex, side * side, dim, f->pyramid.embedding, m->no_mem_embed, NULL, embedding);
     watch_map(w, "embedding", embedding, side, side, dim);
+}
+
+input_filler predict_filler(const model *m)
+{
+    return model_is_sam1(m) ? longest_side : preprocess;
 }
 
 sam2_status predict_encode(sam2_context *c, const sam2_image *image, input_filler filler, sam2_features *features,
@@ -171,26 +188,50 @@ sam2_status predict_encode(sam2_context *c, const sam2_image *image, input_fille
     return watch_result(&w, error);
 }
 
+/* A point of the picture in the network's square. */
+static net_point place_point(const model *m, const sam2_features *f, float x, float y, int label)
+{
+    const float side = (float)m->config.image_size;
+    if (!model_is_sam1(m))
+        return (net_point){x / (float)f->width * side, y / (float)f->height * side, label};
+    size_t width, height; /* in double, as numpy has them */
+    longest_side_size(m, f->width, f->height, &width, &height);
+    return (net_point){(float)((double)x * ((double)width / (double)f->width)),
+                       (float)((double)y * ((double)height / (double)f->height)), label};
+}
+
+static size_t place_box(const model *m, const sam2_features *f, const sam2_box *b, net_point *out)
+{
+    float x0 = b->x0 < b->x1 ? b->x0 : b->x1, x1 = b->x0 < b->x1 ? b->x1 : b->x0, y0 = b->y0 < b->y1 ? b->y0 : b->y1,
+          y1 = b->y0 < b->y1 ? b->y1 : b->y0;
+    out[0] = place_point(m, f, x0, y0, 2);
+    out[1] = place_point(m, f, x1, y1, 3);
+    return 2;
+}
+
 size_t predict_place_points(const model *m, const sam2_features *f, const sam2_prompt *p, net_point *out)
 {
-    float side = (float)m->config.image_size, width = (float)f->width, height = (float)f->height;
     size_t n = 0;
-    if (p->box) {
-        const sam2_box *b = p->box;
-        float x0 = b->x0 < b->x1 ? b->x0 : b->x1, x1 = b->x0 < b->x1 ? b->x1 : b->x0,
-              y0 = b->y0 < b->y1 ? b->y0 : b->y1, y1 = b->y0 < b->y1 ? b->y1 : b->y0;
-        out[n++] = (net_point){x0 / width * side, y0 / height * side, 2};
-        out[n++] = (net_point){x1 / width * side, y1 / height * side, 3};
-    }
+    if (p->box && !model_is_sam1(m))
+        n = place_box(m, f, p->box, out);
     for (int i = 0; i < p->point_count; i++)
-        out[n++] = (net_point){p->points[i].x / width * side, p->points[i].y / height * side, p->points[i].label};
+        out[n++] = place_point(m, f, p->points[i].x, p->points[i].y, p->points[i].label);
+    if (p->box && model_is_sam1(m))
+        n += place_box(m, f, p->box, out + n);
     return n;
 }
 
-/* Share of the binary mask in each cell of the low-resolution grid, at least half: +10, else -10. */
-static void mask_to_logits(const sam2_prompt *p, size_t side, float *out)
+/* Share of the binary mask in each cell of the low-resolution grid, at least half: +10, else -10. In SAM 1 the picture
+ * is a part of the grid. */
+static void mask_to_logits(const model *m, const sam2_prompt *p, float *out)
 {
+    size_t side = model_side(m, 4), width, height;
     double cell_w = (double)p->mask_width / (double)side, cell_h = (double)p->mask_height / (double)side;
+    if (model_is_sam1(m)) {
+        longest_side_size(m, p->mask_width, p->mask_height, &width, &height);
+        cell_w = 4.0 * (double)p->mask_width / (double)width;
+        cell_h = 4.0 * (double)p->mask_height / (double)height;
+    }
     for (size_t y = 0; y < side; y++)
         for (size_t x = 0; x < side; x++) {
             double x0 = (double)x * cell_w, x1 = x0 + cell_w, y0 = (double)y * cell_h, y1 = y0 + cell_h, inside = 0.0;
@@ -233,7 +274,7 @@ static void watch_prompt(watcher *w, const model *m, const exec *ex, const float
 }
 
 /* Orders the masks that are asked for, now that their scores are known, and says where they go. */
-static void want_masks(decode_object *d, const predict_buffers *b, const sam2_predict_options *options,
+static void want_masks(const model *m, decode_object *d, const predict_buffers *b, const sam2_predict_options *options,
                        sam2_result *result, int object)
 {
     size_t count = (size_t)result->side * (size_t)result->side;
@@ -246,8 +287,8 @@ static void want_masks(decode_object *d, const predict_buffers *b, const sam2_pr
                 order[j] = order[j - 1];
                 order[j - 1] = t;
             }
-    if (!options->multimask) { /* the first mask, and the best other one in case that is not stable */
-        d->mask_count = 2;
+    if (!options->multimask) { /* the first mask; in SAM 2 the best other one in case that is not stable */
+        d->mask_count = model_is_sam1(m) ? 1 : 2;
         d->mask[0] = 0;
         d->mask[1] = order[0];
         d->out[0] = logits;
@@ -261,12 +302,12 @@ static void want_masks(decode_object *d, const predict_buffers *b, const sam2_pr
     }
 }
 
-static void keep_masks(const decode_object *d, const sam2_predict_options *options, sam2_result *result, int object)
+static void keep_masks(const decode_object *d, sam2_result *result, int object)
 {
     size_t count = (size_t)result->side * (size_t)result->side;
     result_mask *info = (result_mask *)result->info + (size_t)object * (size_t)result->masks;
     int first = 0;
-    if (!options->multimask && !mask_is_stable(d->out[0], count)) {
+    if (d->mask_count == 2 && !mask_is_stable(d->out[0], count)) {
         memcpy(d->out[0], d->out[1], count * sizeof(float));
         first = 1;
     }
@@ -285,7 +326,8 @@ static void watch_masks(watcher *w, const sam2_result *result, int object)
     watch(w, "low_res", (const float *)result->logits + slot * (size_t)(side * side),
           (const int64_t[]){masks, side, side}, 3);
     watch(w, "iou", iou, (const int64_t[]){masks}, 1);
-    watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
+    if (!result->enlarger.middle) /* SAM 1 has none */
+        watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
 }
 
 /* How many of the prompts go into the decoder together. */
@@ -293,7 +335,7 @@ static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prom
 {
     size_t sparse_count[DECODE_OBJECTS], n = 0;
     for (; n < count && n < DECODE_OBJECTS && !prompts[n].mask && !prompts[n].low_res_logits; n++)
-        sparse_count[n] = prompt_tokens((size_t)prompts[n].point_count + (prompts[n].box ? 2 : 0));
+        sparse_count[n] = prompt_tokens(m, (size_t)prompts[n].point_count + (prompts[n].box ? 2 : 0), prompts[n].box);
     return n == 0 || w->observe ? 1 : decode_batch(m, sparse_count, n);
 }
 
@@ -317,10 +359,11 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
         size_t points = predict_place_points(m, features, p, b->points);
         encode_points(m, b->points, points, b->sparse);
         if (p->mask)
-            mask_to_logits(p, model_side(m, 4), b->logits);
+            mask_to_logits(m, p, b->logits);
         if (with_mask)
             encode_mask(m, &ex, p->mask ? b->logits : p->low_res_logits, b->dense);
-        objects[i] = (decode_object){.sparse = b->sparse, .sparse_count = prompt_tokens(points), .dense = b->dense};
+        objects[i] =
+            (decode_object){.sparse = b->sparse, .sparse_count = prompt_tokens(m, points, p->box), .dense = b->dense};
         if (w.observe)
             watch_prompt(&w, m, &ex, b->sparse, objects[i].sparse_count, b->dense);
     }
@@ -330,11 +373,11 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
     products.update_bias = m->first_update_bias;
     decode_prompts(m, &ex, &maps, &products, objects, batch);
     for (size_t i = 0; i < batch; i++)
-        want_masks(&objects[i], &buffers[i], options, result, first + (int)i);
+        want_masks(m, &objects[i], &buffers[i], options, result, first + (int)i);
     decode_masks(m, &ex, &maps, objects, batch);
     exec_stage(&ex, PROFILE_RESULT);
     for (size_t i = 0; i < batch; i++)
-        keep_masks(&objects[i], options, result, first + (int)i);
+        keep_masks(&objects[i], result, first + (int)i);
     profile_leave(ex.profile);
     if (w.observe)
         watch_masks(&w, result, first);

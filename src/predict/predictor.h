@@ -43,6 +43,7 @@ typedef struct result_mask {
 typedef struct enlarger {
     kernels kernels;
     pool *pool;
+    size_t middle, columns, rows; /* as in enlarge */
 } enlarger;
 
 struct sam2_result {
@@ -64,12 +65,15 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
 /* Makes the products from the pyramid, which is there; takes scratch memory from the arena. */
 void features_complete(const model *m, const exec *ex, sam2_features *features);
 
-/* `filler` is preprocess or frame_resize. */
-sam2_status predict_encode(sam2_context *context, const sam2_image *image, input_filler filler,
-                           sam2_features *features, sam2_error *error);
+/* How the model's picture predictor has pictures: preprocess or longest_side. */
+input_filler predict_filler(const model *m);
 
-/* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. Returns how
- * many there are. */
+/* `filler` is that or frame_resize. */
+sam2_status predict_encode(sam2_context *context, const sam2_image *image, input_filler filler, sam2_features *features,
+                           sam2_error *error);
+
+/* Points of a prompt in the network's square: the box's corners, labelled 2 and 3, first, and after the clicks in
+ * SAM 1. Returns how many there are. */
 size_t predict_place_points(const model *m, const sam2_features *features, const sam2_prompt *prompt, net_point *out);
 
 /* MaskDecoder._dynamic_multimask_via_stability: whether a mask may stay. */

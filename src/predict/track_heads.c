@@ -7,7 +7,8 @@
 /* Sparse tokens: where there is no point, one that is none and the padding: the same twice. */
 static size_t make_sparse(const model *m, const exec *ex, const heads_input *in, float **out)
 {
-    const size_t dim = (size_t)m->config.d_model, count = in->point_count ? prompt_tokens(in->point_count) : 2;
+    const size_t dim = (size_t)m->config.d_model,
+                 count = in->point_count ? prompt_tokens(m, in->point_count, false) : 2;
     float *sparse = *out = arena_floats(ex->arena, count * dim);
     if (exec_dry(ex))
         return count;

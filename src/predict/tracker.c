@@ -57,7 +57,7 @@ sam2_status tracker_create(const sam2_model *model_, const sam2_tracker_options 
     sam2_tracker *t = memory;
     t->model = model_;
     t->allocator = m->allocator;
-    t->enlarger = (enlarger){m->kernels, pool_share(m->pool)};
+    t->enlarger = (enlarger){.kernels = m->kernels, .pool = pool_share(m->pool)};
     take_options(t, options);
     t->heavy.bytes = token_count(m) * (size_t)m->config.memory_dim * sizeof(uint16_t) + side * side * sizeof(float);
     t->light.bytes = dim * sizeof(float);

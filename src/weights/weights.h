@@ -138,5 +138,7 @@ sam2_status weights_write_packed(const weights *w, const char *path, const char 
                                  size_t constants, sam2_error *error);
 /* As torch.save({"model": state_dict}), readable by torch.load(weights_only=True); float32 only. */
 sam2_status weights_write_pt(const weights *w, const char *path, sam2_error *error);
+/* The same without the outer dict, as torch.save(state_dict): SAM 1's files. */
+sam2_status weights_write_pth(const weights *w, const char *path, sam2_error *error);
 
 #endif

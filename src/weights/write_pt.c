@@ -1,5 +1,5 @@
-/* What torch.save({"model": state_dict}) writes: the pickle (protocol 2) of a dict with an OrderedDict of tensors, each
- * with a storage of its own. */
+/* What torch.save({"model": state_dict}) writes, or torch.save(state_dict): the pickle (protocol 2) of a dict with an
+ * OrderedDict of tensors, each with a storage of its own. */
 #include "weights/write_pt.h"
 #include "weights/internal.h"
 #include "weights/values.h"
@@ -76,16 +76,17 @@ static sam2_status add_tensor(buffer *b, const weights_tensor *t, size_t number,
     return buffer_text(b, ")RtR", error);
 }
 
-static sam2_status make_pickle(const weights *w, buffer *b, sam2_error *error)
+static sam2_status make_pickle(const weights *w, bool under_model, buffer *b, sam2_error *error)
 {
     bool known[5] = {false};
-    TRY(buffer_text(b, "\x80\x02}", error));
-    TRY(add_text(b, "model", error));
+    TRY(buffer_text(b, under_model ? "\x80\x02}" : "\x80\x02", error));
+    if (under_model)
+        TRY(add_text(b, "model", error));
     TRY(add_shared(b, MEMO_ORDERED_DICT, "ccollections\nOrderedDict\n", known, error));
     TRY(buffer_text(b, ")R(", error));
     for (size_t i = 0; i < w->count; i++)
         TRY(add_tensor(b, &w->tensors[i], i, known, error));
-    return buffer_text(b, "us.", error);
+    return buffer_text(b, under_model ? "us." : "u.", error);
 }
 
 static sam2_status add_entry(zip_writer *z, const crc32_tables *tables, const char *name, const void *bytes,
@@ -113,11 +114,12 @@ static sam2_status write_all(const weights *w, const buffer *pickled, zip_writer
     return outfile_commit(z->out, error);
 }
 
-sam2_status write_pt_limited(const weights *w, const char *path, uint64_t zip64_from, sam2_error *error)
+sam2_status write_pt_limited(const weights *w, const char *path, bool under_model, uint64_t zip64_from,
+                             sam2_error *error)
 {
     buffer pickled = {.allocator = w->allocator};
     outfile out = {0};
-    sam2_status status = make_pickle(w, &pickled, error);
+    sam2_status status = make_pickle(w, under_model, &pickled, error);
     if (status == SAM2_OK)
         status = outfile_open(&out, path, error);
     if (status == SAM2_OK) {
@@ -132,5 +134,10 @@ sam2_status write_pt_limited(const weights *w, const char *path, uint64_t zip64_
 
 sam2_status weights_write_pt(const weights *w, const char *path, sam2_error *error)
 {
-    return write_pt_limited(w, path, ZIP_LIMIT, error);
+    return write_pt_limited(w, path, true, ZIP_LIMIT, error);
+}
+
+sam2_status weights_write_pth(const weights *w, const char *path, sam2_error *error)
+{
+    return write_pt_limited(w, path, false, ZIP_LIMIT, error);
 }

@@ -229,12 +229,44 @@ void check_divide_rows_f32(const check *t, divide_rows_f32_fn *fn)
     }
 }
 
+/* ---- relative positions ---- */
+
+void check_add_relative_f32(const check *t, add_relative_f32_fn *fn)
+{
+    (void)t;
+    for (int i = 0; i < 300 && !given_up(); i++) {
+        const size_t rows = random_below(4), side = random_from(1, i % 3 ? 20 : 70), first = random_below(3 * side),
+                     n = random_below(5 * side), lds = n + random_below(4), height = (first + n + side - 1) / side,
+                     ldv = height + random_below(3), ldh = side + random_below(3), count = extent(rows, n, lds);
+        describe("rows %zu first %zu n %zu side %zu lds %zu ldv %zu ldh %zu", rows, first, n, side, lds, ldv, ldh);
+        float *s = operand_f32(count), *v = operand_f32(extent(rows, height, ldv)),
+              *h = operand_f32(extent(rows, side, ldh)), *want = NULL;
+        for (size_t r = 0; r < rows; r++) {
+            for (size_t j = 0; j < n; j++)
+                s[r * lds + j] = random_value(VALUES_WIDE);
+            for (size_t j = 0; j < height; j++)
+                v[r * ldv + j] = random_value(VALUES_WIDE);
+            for (size_t j = 0; j < side; j++)
+                h[r * ldh + j] = random_value(VALUES_WIDE);
+        }
+        want = heap_copy(s, count);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < n; j++)
+                want[r * lds + j] += v[r * ldv + (first + j) / side] + h[r * ldh + (first + j) % side];
+        fn(rows, first, n, side, v, ldv, h, ldh, s, lds);
+        same_f32("s", s, want, count);
+        free(want);
+        operands_end();
+    }
+}
+
 /* ---- timing ---- */
 
 typedef struct job {
     layernorm_f32_fn *layernorm;
     softmax_step_f32_fn *softmax;
     divide_rows_f32_fn *divide;
+    add_relative_f32_fn *relative;
     size_t rows, n;
     activation act;
     float *x, *y, *a, *b, *c;
@@ -249,7 +281,9 @@ static void run(void *arg)
         for (size_t i = 0; i < j->rows; i++)
             j->a[i] = -INFINITY, j->b[i] = 0.0f;
         j->softmax(j->rows, j->n, j->y, j->n, j->a, j->b, j->c);
-    } else
+    } else if (j->relative)
+        j->relative(j->rows, 0, j->n, 14, j->a, 0, j->b, 0, j->y, j->n);
+    else
         j->divide(j->rows, j->n, j->x, j->n, j->a, j->y, j->n);
 }
 
@@ -293,4 +327,9 @@ void bench_softmax_step_f32(const check *t, softmax_step_f32_fn *fn)
 void bench_divide_rows_f32(const check *t, divide_rows_f32_fn *fn)
 {
     bench_rows(t, (job){.divide = fn}, 112, 96, "");
+}
+
+void bench_add_relative_f32(const check *t, add_relative_f32_fn *fn)
+{
+    bench_rows(t, (job){.relative = fn}, 196, 196, "");
 }

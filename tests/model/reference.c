@@ -24,6 +24,8 @@ static double limit_of(const char *name)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (strcmp(limits[i].name, name) == 0)
             return limits[i].relative;
+    if (strncmp(name, "block", 5) == 0) /* of SAM 1 */
+        return 5e-6;
     fail_msg("no limit for %s", name);
     return 0.0;
 }
@@ -32,6 +34,7 @@ typedef struct checker {
     const weights *fixture;
     const char *prefix; /* the case, or NULL for the encoder */
     int compared;
+    bool sam1, sampled;  /* of SAM 1; an official size */
     float *click;        /* logits of the case "click": the mask prompt of others */
     bool made_prompt;    /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
     const weights *bf16; /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
@@ -42,10 +45,16 @@ typedef struct checker {
  * differs from itself by 2e-5 there (sam2_t, seed 3, `previous`), where a click alone gives 2e-6. */
 static double limit_here(const checker *c, const char *name)
 {
+    if (c->sam1 && !c->bf16 && strcmp(name, "iou") == 0) /* as absolute errors: see check_values */
+        return c->sampled ? 5e-4 : 2e-5;
+    /* The official size amplifies more: there the official code differs from itself by 1.8e-4 in logits and 5e-5 in IoU
+     * (sam1_b, truck.jpg, with an embedding that differs by 1.3e-6). */
+    if (c->sam1 && !c->bf16 && c->sampled && strcmp(name, "low_res") == 0)
+        return 1e-3;
     if (c->made_prompt && strcmp(name, "iou") == 0)
         return 5e-5;
     if (c->bf16) {
-        char key[96];
+        char key[160];
         snprintf(key, sizeof key, "%s.%s%s%s", c->label, c->prefix ? c->prefix : "", c->prefix ? "." : "", name);
         float *error = fixture_get(c->bf16, NULL, key, NULL);
         double most = error ? (double)*error : 0.0;
@@ -64,6 +73,13 @@ static void check_values(const checker *c, const char *name, const char *what, c
                          size_t count)
 {
     double error = relative_rms(expected, got, count), most = limit_here(c, name);
+    if (c->sam1 &&
+        strcmp(name, "iou") == 0) { /* without a sigmoid some are near 0, where a relative error says little */
+        double square = 0.0;
+        for (size_t i = 0; i < count; i++)
+            square += (double)expected[i] * expected[i];
+        error *= sqrt(square / (double)count);
+    }
     if (!(error <= most))
         fail_msg("%s.%s (%s): relative error %.3g, limit %.3g", c->prefix ? c->prefix : "", name, what, error, most);
 }
@@ -113,8 +129,8 @@ static void observe(void *user, const char *name, const float *data, const int64
         size_t one = (size_t)(shape[1] * shape[2]);
         c->click = malloc(one * sizeof *c->click);
         assert_non_null(c->click);
-        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped */
-            c->click[i] = data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
+        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped, but in SAM 1 */
+            c->click[i] = c->sam1 ? data[i] : data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
     }
     float *expected = fixture_get(c->fixture, c->prefix, name, &expected_count);
     char key[64];
@@ -172,7 +188,7 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
                 area += bytes[i];
             for (size_t i = 0; i < 4096; i++)
                 differing += bytes[sample_index(i, pixels)] != bit(samples + 512 * m, i);
-            if (fabs((double)area - (double)areas[m]) > 2.5e-4 * (double)areas[m] + 2.0 || differing > 2)
+            if (fabs((double)area - (double)areas[m]) > (c->sam1 ? 5e-4 : 2.5e-4) * (double)areas[m] + 2.0 || differing > 2)
                 fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m,
                          (long long)area, (double)areas[m], differing);
         }
@@ -181,6 +197,20 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
     free(areas);
     free(samples);
     free(bytes);
+}
+
+/* Blocks whose outputs a fixture of SAM 1 has; 0 in one of SAM 2. */
+static int count_blocks(const weights *fixture)
+{
+    int count = 0;
+    for (char name[32];; count++) {
+        snprintf(name, sizeof name, "block%d", count);
+        if (weights_find(fixture, name))
+            continue;
+        snprintf(name, sizeof name, "block%d.shape", count);
+        if (!weights_find(fixture, name))
+            return count;
+    }
 }
 
 static void run_case(sam2_context *context, const sam2_features *features, sam2_result *result, checker *c, int width,
@@ -217,7 +247,7 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     c->made_prompt = kind && kind[0] == 2.0f && strncmp(c->prefix, "previous", 8) == 0;
     c->compared = 0;
     need_ok(sam2_predict(context, features, &prompt, 1, &options, result, &error), &error);
-    assert_true(c->compared >= 3);
+    assert_true(c->compared >= (c->sam1 ? 2 : 3)); /* SAM 1 has no object score */
     assert_int_equal(sam2_result_mask_count(result), count);
     bool exact = !c->bf16; /* masks of stand-in weights amplify bfloat16's rounding */
     for (int i = 0; exact && i < (int)count; i++) {
@@ -253,6 +283,8 @@ static int next_case(const weights *w, size_t *at, char *name, size_t capacity)
 static int hold(const sam2_model *model, checker *c)
 {
     const weights *fixture = c->fixture;
+    c->sam1 = count_blocks(fixture) > 0;
+    c->sampled = weights_find(fixture, "embedding.shape") != NULL;
     sam2_error error;
     sam2_context *context;
     sam2_features *features;
@@ -266,7 +298,8 @@ static int hold(const sam2_model *model, checker *c)
     need_ok(sam2_result_create(model, &result, &error), &error);
     need_ok(sam2_context_set_observer(context, observe, c, &error), &error);
     need_ok(sam2_features_encode(context, &image, &features, &error), &error);
-    assert_int_equal(c->compared, 8); /* input, four stages, two levels, embedding */
+    /* input, four stages, two levels, embedding; or of SAM 1 input, blocks, embedding */
+    assert_int_equal(c->compared, c->sam1 ? 2 + count_blocks(fixture) : 8);
     char name[48];
     /* The case whose logits others take comes first, whatever the file's order. */
     for (int pass = 0; pass < 2; pass++)
@@ -291,7 +324,7 @@ int hold_to_fixture(const sam2_model *model, const weights *fixture)
 
 void hold_to_bf16(const sam2_model *model, const weights *fixture, const char *label)
 {
-    weights *errors = fixture_open("bf16");
+    weights *errors = fixture_open(strstr(label, "sam1") ? "bf16_sam1" : "bf16");
     assert_int_equal(hold(model, &(checker){.fixture = fixture, .bf16 = errors, .label = label}), 1);
     weights_close(errors);
 }

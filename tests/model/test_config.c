@@ -13,10 +13,17 @@ static const struct {
     const char *name, *long_name;
     size_t tensors, values;
 } officials[] = {
-    {"sam2_t", "sam2_hiera_tiny", 468, 38946242},           {"sam2_s", "sam2_hiera_small", 516, 46044098},
-    {"sam2_b+", "sam2_hiera_base_plus", 612, 80833922},     {"sam2_l", "sam2_hiera_large", 900, 224430386},
-    {"sam2.1_t", "sam2.1_hiera_tiny", 471, 38962754},       {"sam2.1_s", "sam2.1_hiera_small", 519, 46060610},
-    {"sam2.1_b+", "sam2.1_hiera_base_plus", 615, 80850434}, {"sam2.1_l", "sam2.1_hiera_large", 903, 224446898},
+    {"sam2_t", "sam2_hiera_tiny", 468, 38946242},
+    {"sam2_s", "sam2_hiera_small", 516, 46044098},
+    {"sam2_b+", "sam2_hiera_base_plus", 612, 80833922},
+    {"sam2_l", "sam2_hiera_large", 900, 224430386},
+    {"sam2.1_t", "sam2.1_hiera_tiny", 471, 38962754},
+    {"sam2.1_s", "sam2.1_hiera_small", 519, 46060610},
+    {"sam2.1_b+", "sam2.1_hiera_base_plus", 615, 80850434},
+    {"sam2.1_l", "sam2.1_hiera_large", 903, 224446898},
+    {"sam1_b", "sam_vit_b", 314, 93735728},
+    {"sam1_l", "vit_l", 482, 312343088},
+    {"sam1_h", "vit_h", 594, 641090864},
 };
 #define OFFICIALS (sizeof officials / sizeof *officials)
 
@@ -44,7 +51,8 @@ static void layouts_have_the_official_numbers(void **state)
         assert_int_equal(values, officials[i].values);
         config_layout_free(&layout);
     }
-    static const char *const wrong[] = {"", "sam2", "sam2_", "sam2_x", "sam2.1_hiera_", "sam3_t", "SAM2_t", "sam2_t "};
+    static const char *const wrong[] = {"",       "sam2",   "sam2_",  "sam2_x", "sam2.1_hiera_",
+                                        "sam1_t", "sam3_t", "SAM2_t", "sam2_t "};
     model_config c;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(config_from_name(wrong[i], &c, &error), SAM2_ERROR_ARGUMENT);
@@ -92,7 +100,8 @@ static void recognised_by_tensors(void **state)
 {
     (void)state;
     for (size_t i = 0; i < OFFICIALS; i++) {
-        if (strstr(officials[i].name, "_l")) /* 900 MB of values that nothing looks at */
+        if (strstr(officials[i].name, "_l") ||
+            strcmp(officials[i].name, "sam1_h") == 0) /* 900 MB and more of values that nothing looks at */
             continue;
         model_config config, found;
         need_ok(config_from_name(officials[i].name, &config, &error), &error);
@@ -122,6 +131,73 @@ static void of_another_width(model_layout *l)
     for (size_t i = 0; i < l->count; i++)
         if (strcmp(l->list[i].name, "image_encoder.trunk.patch_embed.proj.weight") == 0)
             l->list[i].shape[0] = 100;
+}
+
+/* Shapes of a SAM 1 model of sizes that no official one has: everything follows from the tensors. */
+static void small_sam1_by_tensors(void **state)
+{
+    (void)state;
+    weights *fixture = fixture_open("small_sam1");
+    model_config config, found;
+    need_ok(config_from_weights(fixture, &config, &error), &error);
+    weights_close(fixture);
+    assert_true(config.family == FAMILY_SAM1 && config.image_size == 160 && config.embed_dim == 80);
+    assert_true(config.blocks[0].window == 4 && config.blocks[1].window == 0 && config.blocks[3].window == 0);
+    weights *w = empty_weights(&config, NULL);
+    need_ok(config_from_weights(w, &found, &error), &error);
+    assert_memory_equal(config.blocks, found.blocks, sizeof config.blocks);
+    assert_true(found.d_model == 64 && found.decoder_mlp == 128 && found.iou_hidden == 64 && found.image_size == 160);
+    need_ok(config_check(&found, w, &alloc_default, &error), &error);
+    weights_close(w);
+    assert_int_equal(config_set_image_size(&found, 320, &error), SAM2_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.text, "160"));
+    need_ok(config_set_image_size(&found, 160, &error), &error);
+}
+
+static void wrong_tables(model_layout *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->list[i].name, "image_encoder.blocks.3.attn.rel_pos_w") == 0)
+            l->list[i].shape[0] = 29;
+        else if (strcmp(l->list[i].name, "image_encoder.blocks.11.mlp.lin2.bias") == 0)
+            l->list[i].name = "image_encoder.blocks.11.mlp.lin3.bias";
+}
+
+static void without_position(model_layout *l)
+{
+    l->list[0].name = "image_encoder.pos";
+}
+
+/* What a broken file can say of its sizes must not get further. */
+static void absurd_heads(model_layout *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->list[i].name, "image_encoder.blocks.0.attn.rel_pos_h") == 0)
+            l->list[i].shape[1] = 7;
+}
+
+static void faults_of_sam1(void **state)
+{
+    (void)state;
+    model_config config, found;
+    need_ok(config_from_name("vit_b", &config, &error), &error);
+    weights *w = empty_weights(&config, wrong_tables);
+    need_ok(config_from_weights(w, &found, &error), &error);
+    assert_int_equal(config_check(&found, w, &alloc_default, &error), SAM2_ERROR_FORMAT);
+    assert_non_null(strstr(error.text, "not a sam1_b checkpoint, 3 tensors are wrong"));
+    assert_non_null(strstr(error.text, "image_encoder.blocks.3.attn.rel_pos_w is [29, 64], not [27, 64]"));
+    assert_non_null(strstr(error.text, "image_encoder.blocks.11.mlp.lin2.bias [768] is missing"));
+    assert_non_null(strstr(error.text, "image_encoder.blocks.11.mlp.lin3.bias [768] is not part of the model"));
+    weights_close(w);
+    weights *fixture = fixture_open("small_sam1");
+    need_ok(config_from_weights(fixture, &config, &error), &error);
+    weights_close(fixture);
+    w = empty_weights(&config, without_position);
+    assert_int_equal(config_from_weights(w, &found, &error), SAM2_ERROR_UNSUPPORTED);
+    weights_close(w);
+    w = empty_weights(&config, absurd_heads);
+    assert_int_equal(config_from_weights(w, &found, &error), SAM2_ERROR_UNSUPPORTED);
+    weights_close(w);
 }
 
 /* A checkpoint for pictures alone, as Hugging Face's Sam2Model saves: without what only video needs. */
@@ -278,7 +354,8 @@ static void json_that_lies(void **state)
     remove(BUILD_DIR "/test-lies.safetensors");
 }
 
-/* Totals of torch.utils.flop_counter.FlopCounterMode around the official SAM2Base.forward_image (torch 2.15). It counts
+/* Totals of torch.utils.flop_counter.FlopCounterMode around the official SAM2Base.forward_image, and around SAM 1's
+ * image_encoder (torch 2.15). It counts
  * products in two kinds: a convolution's and a linear layer's biases are no operations of their own. */
 static void work_is_what_pytorch_counts(void **state)
 {
@@ -287,11 +364,10 @@ static void work_is_what_pytorch_counts(void **state)
         const char *name;
         int side;
         uint64_t flop;
-    } counted[] = {{"sam2.1_t", 1024, 292394007552},
-                   {"sam2.1_t", 512, 62847237120},
-                   {"sam2.1_s", 1024, 360070511616},
-                   {"sam2.1_b+", 1024, 646752138240},
-                   {"sam2.1_l", 1024, 1822817255424}};
+    } counted[] = {{"sam2.1_t", 1024, 292394007552},  {"sam2.1_t", 512, 62847237120},
+                   {"sam2.1_s", 1024, 360070511616},  {"sam2.1_b+", 1024, 646752138240},
+                   {"sam2.1_l", 1024, 1822817255424}, {"sam1_b", 1024, 972077334528},
+                   {"sam1_l", 1024, 2985680306176},   {"sam1_h", 1024, 5961082830848}};
     for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
         model_config c;
         need_ok(config_from_name(counted[i].name, &c, &error), &error);
@@ -309,7 +385,9 @@ int main(void)
         cmocka_unit_test(layouts_have_the_official_numbers),
         cmocka_unit_test(windows_lag_by_one),
         cmocka_unit_test(recognised_by_tensors),
+        cmocka_unit_test(small_sam1_by_tensors),
         cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(faults_of_sam1),
         cmocka_unit_test(pictures_alone),
         cmocka_unit_test(json_says_it_all),
         cmocka_unit_test(json_that_lies),

@@ -1,4 +1,4 @@
-/* The model against the official code. Arguments: `small` (two small configurations, complete tensors, on every
+/* The model against the official code. Arguments: `small` (three small configurations, complete tensors, on every
  * instruction set), `trained` (the model the project carries), or MODEL SEED (an official size with stand-in weights,
  * samples). */
 #include "model/reference.h"
@@ -19,7 +19,7 @@ static bool in_bf16(const sam2_model *model)
     return info.precision == SAM2_PRECISION_BF16;
 }
 
-static void hold_small(const char *name)
+static void hold_small(const char *name, int cases)
 {
     weights *fixture = fixture_open(name);
     for (const char *const *isa = isas_here(); *isa; isa++)
@@ -29,7 +29,7 @@ static void hold_small(const char *name)
             options.threads = threads;
             options.precision = SAM2_PRECISION_F32;
             sam2_model *model = fixture_model(fixture, &options);
-            assert_int_equal(hold_to_fixture(model, fixture), 16);
+            assert_int_equal(hold_to_fixture(model, fixture), cases);
             sam2_model_close(model);
             options.precision = SAM2_PRECISION_BF16;
             model = fixture_model(fixture, &options);
@@ -43,13 +43,19 @@ static void hold_small(const char *name)
 static void small_2_0(void **state)
 {
     (void)state;
-    hold_small("small_2.0");
+    hold_small("small_2.0", 16);
 }
 
 static void small_2_1(void **state)
 {
     (void)state;
-    hold_small("small_2.1");
+    hold_small("small_2.1", 16);
+}
+
+static void small_sam1(void **state)
+{
+    (void)state;
+    hold_small("small_sam1", 15);
 }
 
 static void trained(void **state)
@@ -82,7 +88,8 @@ static void official_size(void **state)
     sam2_model *model = synthetic_model(argument_model, (uint64_t)atoi(argument_seed), &options);
     assert_int_equal(hold_to_fixture(model, fixture), 9);
     sam2_model_close(model);
-    if (strncmp(argument_model, "sam2.1", 6) == 0 && strcmp(argument_seed, "0") == 0) {
+    if ((strncmp(argument_model, "sam2.1", 6) == 0 || strncmp(argument_model, "sam1", 4) == 0) &&
+        strcmp(argument_seed, "0") == 0) {
         options.precision = SAM2_PRECISION_BF16;
         model = synthetic_model(argument_model, 0, &options);
         if (in_bf16(model))
@@ -94,7 +101,8 @@ static void official_size(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest small_tests[] = {cmocka_unit_test(small_2_0), cmocka_unit_test(small_2_1)};
+    const struct CMUnitTest small_tests[] = {cmocka_unit_test(small_2_0), cmocka_unit_test(small_2_1),
+                                             cmocka_unit_test(small_sam1)};
     const struct CMUnitTest trained_tests[] = {cmocka_unit_test(trained)};
     const struct CMUnitTest size_tests[] = {cmocka_unit_test(official_size)};
     if (argc == 2 && strcmp(argv[1], "small") == 0)

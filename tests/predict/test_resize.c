@@ -160,7 +160,7 @@ static void take_run(void *user, size_t x, size_t y, size_t n, bool inside)
 static collected collect(const kernels *k, const float *logits, size_t side, size_t width, size_t height, pool *p)
 {
     size_t pixels = width * height;
-    enlarge e = {k, logits, side, width, height, p};
+    enlarge e = {.k = k, .logits = logits, .side = side, .width = width, .height = height, .pool = p};
     collected c = {k, malloc(pixels * sizeof(float)), malloc(pixels), malloc(pixels), width, height, 0};
     assert_non_null(c.rows);
     assert_non_null(c.bytes);

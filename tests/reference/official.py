@@ -1,4 +1,4 @@
-"""The official SAM 2 image predictor with every stage's tensor recorded."""
+"""The official image predictors of SAM 2 and SAM 1 with every stage's tensor recorded."""
 import json
 
 import numpy as np
@@ -108,3 +108,56 @@ class Recorder:
     def stability(self, low_res):
         """The decoder's stability score of one mask's logits."""
         return float(self.model.sam_mask_decoder._get_stability_scores(torch.from_numpy(low_res)[None])[0])
+
+
+class Recorder1:
+    """The same for SAM 1: input, block0 ... (each block's output, NCHW), embedding; then the same names but object_score. Nothing is clamped."""
+
+    def __init__(self, model):
+        from segment_anything import SamPredictor
+
+        self.model, self.seen, self.predictor = model, {}, SamPredictor(model)
+        model.image_size = model.image_encoder.img_size
+        model.image_encoder.register_forward_hook(lambda m, a, o: self.seen.update(input=to_np(a[0])))
+        for i, block in enumerate(model.image_encoder.blocks):
+            block.register_forward_hook(lambda m, a, o, i=i: self.seen.update({f"block{i}": np.ascontiguousarray(to_np(o).transpose(0, 3, 1, 2))}))
+        model.prompt_encoder.register_forward_hook(lambda m, a, o: self.seen.update(sparse=to_np(o[0]), dense=to_np(o[1])))
+        plain = model.mask_decoder.predict_masks
+
+        def predict_masks(**kw):
+            out = plain(**kw)
+            self.seen.update(low_res_all=to_np(out[0][0]), iou_all=to_np(out[1][0]))
+            return out
+
+        model.mask_decoder.predict_masks = predict_masks
+        answer = self.predictor.predict_torch
+        # numpy has no bfloat16, which autocast gives.
+        self.predictor.predict_torch = lambda *a, **kw: tuple(t.float() if t.is_floating_point() else t for t in answer(*a, **kw))
+
+    def encode(self, picture):
+        self.seen.clear()
+        with torch.inference_mode():
+            self.predictor.set_image(picture)
+        order = ["input"] + [f"block{i}" for i in range(len(self.model.image_encoder.blocks))]
+        return {k: self.seen[k] for k in order} | {"embedding": to_np(self.predictor.features)}
+
+    def restore(self, arrays, size):
+        self.predictor.reset_image()
+        self.predictor.original_size = size
+        self.predictor.input_size = self.predictor.transform.get_preprocess_shape(*size, self.model.image_size)
+        self.predictor.features = torch.from_numpy(arrays["embedding"])
+        self.predictor.is_image_set = True
+
+    def predict(self, points=(), box=None, mask_input=None, multimask=True):
+        self.seen.clear()
+        coords = np.array([p[:2] for p in points], np.float32) if points else None
+        labels = np.array([p[2] for p in points], np.int32) if points else None
+        with torch.inference_mode():
+            masks, iou, low_res = self.predictor.predict(coords, labels, None if box is None else np.array(box, np.float32), mask_input, multimask_output=multimask)
+        low_res = np.asarray(low_res, np.float32)
+        return dict(self.seen, masks=masks > 0, low_res=low_res, low_res_clamped=low_res, iou=np.asarray(iou, np.float32), index=[1, 2, 3] if multimask else [0])
+
+
+def recorder(model):
+    """The recorder for a model of either kind."""
+    return Recorder(model) if hasattr(model, "sam_mask_decoder") else Recorder1(model)

@@ -118,7 +118,7 @@ class Official:
             self.recorder = self.make_recorder()
             with self.order():
                 got = self.recorder.encode(self.picture)
-            self.maps = {k: got[k] for k in MAPS}
+            self.maps = {k: got[k] for k in MAPS if k in got}
             self.cache.save(self.prefix + "maps", self.maps)
         return self.maps
 
@@ -136,7 +136,7 @@ class Official:
         with self.order():
             got = self.recorder.predict(case.get("points", ()), case.get("box"), previous, case.get("multimask", True))
         # The program's dump has the logits clamped as the official predictor returns them.
-        got = dict(low_res=got["low_res_clamped"], iou=got["iou"], object_score=got["object_score"], masks=got["masks"])
+        got = dict({k: got[k] for k in ANSWERS if k in got}, low_res=got["low_res_clamped"])
         self.cache.save(key, dict(got, masks=np.packbits(got["masks"].reshape(len(got["masks"]), -1), axis=1)))
         return got
 
@@ -200,6 +200,10 @@ class Report:
         """`other()` gives the official results added in another order."""
         cells, bad, excused = [], message is not None, False
         for name in LIMITS if ours else ():
+            if name not in reference:  # of SAM 1
+                cells.append(f"{'none' if name not in ours else 'extra*':>12s}")
+                bad |= name in ours
+                continue
             value = error_of(name, reference[name], ours[name]) if name in ours else None
             mark = "" if within(name, value) else "*"
             if mark and value is not None and self.own_noise and self.is_noise(name, value, error_of(name, reference[name], other()[name])):
@@ -265,7 +269,7 @@ def run_models(args, report):
                 import official
 
                 if not made:
-                    made.append(official.Recorder(official.load(model, seed=seed)))
+                    made.append(official.recorder(official.load(model, seed=seed)))
                 return made[0]
 
             with tempfile.TemporaryDirectory(dir=args.temporary) as tmp:
@@ -275,7 +279,7 @@ def run_models(args, report):
                 for path in args.pictures.split(","):
                     picture = read_picture(path)
                     # For pictures SAM 2 and 2.1 are one network, and these weights are equal where both have them.
-                    cache = Cache(args.cache, f"{model.split('_', 1)[1]}-seed{seed}", path, picture)
+                    cache = Cache(args.cache, f"{model if model.startswith('sam1') else model.split('_', 1)[1]}-seed{seed}", path, picture)
                     official = Official(cache, picture, recorder)
                     compare_picture(args, report, official, f"{model} seed {seed}", weights, path, usual_cases(picture.shape[1], picture.shape[0]))
 

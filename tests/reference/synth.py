@@ -95,10 +95,33 @@ def fill(module, seed=0, absent=False):
     return module
 
 
+def build_sam1(config):
+    """SAM 1 of other sizes than the package's builders know; what they have in common is as there (segment_anything/build_sam.py)."""
+    from functools import partial
+
+    import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+    encoder, decoder = dict(config["image_encoder"]), config["mask_decoder"]
+    size, dim = encoder["img_size"], encoder["out_chans"]
+    encoder["global_attn_indexes"] = list(encoder["global_attn_indexes"])
+    return Sam(
+        image_encoder=ImageEncoderViT(mlp_ratio=4, norm_layer=partial(torch.nn.LayerNorm, eps=1e-6), patch_size=16, qkv_bias=True, use_rel_pos=True, **encoder),
+        prompt_encoder=PromptEncoder(embed_dim=dim, image_embedding_size=(size // 16, size // 16), input_image_size=(size, size), mask_in_chans=16),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=dim, mlp_dim=decoder["mlp_dim"], num_heads=8),
+            transformer_dim=dim,
+            iou_head_depth=3,
+            iou_head_hidden_dim=decoder["iou_head_hidden_dim"],
+        ),
+    )
+
+
 def build(model, image_size=None):
     """Official model by short name: sam2_t sam2.1_t … sam2.1_l, sam1_b sam1_l sam1_h (needs the reference packages).
 
-    A path ending in .yaml builds that configuration, as small_2.1.yaml.
+    A path ending in .yaml builds that configuration, as small_2.1.yaml or small_sam1.yaml.
     image_size (SAM 2 only): the square input side, by default the configuration's (1024).
     """
     if model.endswith(".yaml"):
@@ -106,6 +129,8 @@ def build(model, image_size=None):
         from omegaconf import OmegaConf
 
         config = OmegaConf.load(model).model
+        if config.get("model_type") == "sam1":
+            return build_sam1(config).eval()
         config["_target_"] = "sam2.sam2_video_predictor.SAM2VideoPredictor"
         config["image_size"] = image_size or config["image_size"]
         config["sam_mask_decoder_extra_args"] = dict(dynamic_multimask_via_stability=True, dynamic_multimask_stability_delta=0.05, dynamic_multimask_stability_thresh=0.98)

@@ -152,7 +152,7 @@ static void test_pt(void **state)
         if (i == 0)
             expect_ok(weights_write_pt(w, path, &error), &error);
         else
-            expect_ok(write_pt_limited(w, path, limits[i], &error), &error);
+            expect_ok(write_pt_limited(w, path, true, limits[i], &error), &error);
         weights *r = open_file(path);
         assert_int_equal(weights_get_format(r), WEIGHTS_PT);
         check_same(w, r, WEIGHTS_F32);

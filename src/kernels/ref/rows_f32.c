@@ -33,6 +33,14 @@ void k_softmax_step_f32_ref(size_t rows, size_t n, float *s, size_t lds, float *
     }
 }
 
+void k_add_relative_f32_ref(size_t rows, size_t first, size_t n, size_t side, const float *vertical, size_t ldv,
+                            const float *horizontal, size_t ldh, float *s, size_t lds)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < n; j++)
+            s[i * lds + j] += vertical[i * ldv + (first + j) / side] + horizontal[i * ldh + (first + j) % side];
+}
+
 void k_divide_rows_f32_ref(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
                            size_t ldy)
 {

@@ -111,6 +111,27 @@ void k_softmax_step_f32_avx2(size_t rows, size_t n, float *s, size_t lds, float 
     }
 }
 
+void k_add_relative_f32_avx2(size_t rows, size_t first, size_t n, size_t side, const float *vertical, size_t ldv,
+                             const float *horizontal, size_t ldh, float *s, size_t lds)
+{
+    for (size_t i = 0; i < rows; i++, s += lds, vertical += ldv, horizontal += ldh) {
+        size_t y = first / side, x = first % side, part;
+        for (size_t at = 0; at < n; at += part, x = 0, y++) { /* a row of the map at a time */
+            part = side - x < n - at ? side - x : n - at;
+            const float *h = horizontal + x;
+            float *to = s + at;
+            const __m256 v = _mm256_set1_ps(vertical[y]);
+            size_t j = 0;
+            for (; j + 8 <= part; j += 8) {
+                const __m256 both = _mm256_add_ps(v, _mm256_loadu_ps(h + j));
+                _mm256_storeu_ps(to + j, _mm256_add_ps(_mm256_loadu_ps(to + j), both));
+            }
+            for (; j < part; j++)
+                to[j] += vertical[y] + h[j];
+        }
+    }
+}
+
 void k_divide_rows_f32_avx2(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
                             size_t ldy)
 {

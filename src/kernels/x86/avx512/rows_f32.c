@@ -83,6 +83,25 @@ void k_softmax_step_f32_avx512(size_t rows, size_t n, float *s, size_t lds, floa
     }
 }
 
+void k_add_relative_f32_avx512(size_t rows, size_t first, size_t n, size_t side, const float *vertical, size_t ldv,
+                               const float *horizontal, size_t ldh, float *s, size_t lds)
+{
+    for (size_t i = 0; i < rows; i++, s += lds, vertical += ldv, horizontal += ldh) {
+        size_t y = first / side, x = first % side, part;
+        for (size_t at = 0; at < n; at += part, x = 0, y++) { /* a row of the map at a time */
+            part = side - x < n - at ? side - x : n - at;
+            const float *h = horizontal + x;
+            float *to = s + at;
+            const __m512 v = _mm512_set1_ps(vertical[y]);
+            for (size_t j = 0; j < part; j += 16) {
+                const __mmask16 mask = lanes(part - j);
+                const __m512 both = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, h + j));
+                _mm512_mask_storeu_ps(to + j, mask, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to + j), both));
+            }
+        }
+    }
+}
+
 void k_divide_rows_f32_avx512(size_t rows, size_t n, const float *x, size_t ldx, const float *divisor, float *y,
                               size_t ldy)
 {
