@@ -55,7 +55,8 @@ typedef enum sam2_status {
     SAM2_ERROR_FORMAT = 4,      /* a file is not what it should be: damaged, truncated, another kind */
     SAM2_ERROR_UNSUPPORTED = 5, /* understood, but not something this build or machine can do */
     SAM2_ERROR_MISMATCH = 6, /* two objects do not belong together: features of another model, a mask of another size */
-    SAM2_ERROR_INTERNAL = 7  /* a fault of the library */
+    SAM2_ERROR_INTERNAL = 7, /* a fault of the library */
+    SAM2_ERROR_CANCELLED = 8 /* a callback of the caller's said so */
 } sam2_status;
 
 /* The detail of a failure: a sentence that names the file, tensor, option and numbers. Owned by the caller; no
@@ -379,6 +380,207 @@ SAM2_API sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int
  * capacity, so that a call with capacity 0 measures. A text that does not fit is cut. Errors: ARGUMENT. Since 0.1. */
 SAM2_API sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length,
                                       sam2_error *error);
+
+/* ---- masks as run lengths ---- */
+
+/* A mask as COCO compressed run lengths (column-major, background first, as pycocotools): the text that
+ * sam2_mask_to_rle writes and COCO's files have. The functions below take any such text, check it, and give what
+ * pycocotools gives. Those that write a text do it as sam2_mask_to_rle: `capacity` 0 measures, a text that does not fit
+ * is cut, *length is that of the whole. `allocator` is for the time of the call, NULL: aligned_alloc and free. Errors
+ * of them all: ARGUMENT (also a side that is not 1 to 65536), FORMAT (a text that is no mask of the size), MISMATCH
+ * (masks of different sizes), MEMORY where there is an allocator. All are thread-safe. */
+typedef struct sam2_rle {
+    int width, height;
+    const char *counts; /* NUL-terminated */
+} sam2_rle;
+
+/* From bytes, [height, stride], non-zero inside. Since 0.1. */
+SAM2_API sam2_status sam2_rle_from_bytes(const uint8_t *mask, int width, int height, ptrdiff_t stride, char *out,
+                                         size_t capacity, size_t *length, sam2_error *error);
+
+/* To bytes, [height, stride], `inside` or 0. Since 0.1. */
+SAM2_API sam2_status sam2_rle_to_bytes(const sam2_rle *rle, uint8_t inside, uint8_t *out, ptrdiff_t stride,
+                                       sam2_error *error);
+
+/* From and to numbers ("uncompressed" run lengths): `runs` are pixels of background, mask, background ... in
+ * column-major order. Reading writes at most `capacity` numbers; *count becomes how many there are. Since 0.1. */
+SAM2_API sam2_status sam2_rle_from_runs(const int64_t *runs, size_t count, int width, int height, char *out,
+                                        size_t capacity, size_t *length, sam2_error *error);
+SAM2_API sam2_status sam2_rle_to_runs(const sam2_rle *rle, int64_t *runs, size_t capacity, size_t *count,
+                                      sam2_error *error);
+
+/* Area in pixels and tight box [x, y, width, height], all 0 for an empty mask. Either pointer may be NULL. Since 0.1. */
+SAM2_API sam2_status sam2_rle_measure(const sam2_rle *rle, int64_t *area, int box[4], sam2_error *error);
+
+typedef enum sam2_rle_operation {
+    SAM2_RLE_UNION = 0,
+    SAM2_RLE_INTERSECTION = 1,
+    SAM2_RLE_DIFFERENCE = 2 /* the first without all others: what is left of a mask under those that lie on it */
+} sam2_rle_operation;
+
+/* One mask of `count` (1 or more) masks of one size. Since 0.1. */
+SAM2_API sam2_status sam2_rle_merge(const sam2_rle *rles, size_t count, sam2_rle_operation operation, char *out,
+                                    size_t capacity, size_t *length, const sam2_allocator *allocator,
+                                    sam2_error *error);
+
+/* out [found_count, truth_count]: intersection over union of each pair; where crowd[j] is not 0, intersection over the
+ * found mask's area. `crowd` may be NULL; 0 where nothing intersects. Since 0.1. */
+SAM2_API sam2_status sam2_rle_iou(const sam2_rle *found, size_t found_count, const sam2_rle *truth, size_t truth_count,
+                                  const uint8_t *crowd, double *out, sam2_error *error);
+
+/* The masks side by side, without overlap: `out` is [height, stride] numbers, 1 + the index of the first mask that a
+ * pixel is in, or 0. Since 0.1. */
+SAM2_API sam2_status sam2_rle_to_labels(const sam2_rle *rles, size_t count, int32_t *out, ptrdiff_t stride,
+                                        sam2_error *error);
+
+/* Connected parts (8 neighbours) of the mask or, with `inside` 0, of its background: areas in pixels, in the order in
+ * which OpenCV numbers them (by blocks of 2 x 2 pixels, row by row). At most `capacity` areas are written; *count
+ * becomes how many there are. `labels` is NULL or [height, stride] numbers: 1 + the part's index, or 0. Since 0.1. */
+SAM2_API sam2_status sam2_rle_components(const sam2_rle *rle, int inside, int64_t *areas, size_t capacity,
+                                         size_t *count, int32_t *labels, ptrdiff_t stride,
+                                         const sam2_allocator *allocator, sam2_error *error);
+
+/* Fills holes of less than `min_area` pixels (connected parts of the background, also at the border), then removes
+ * islands of less, of which the largest stays if all are (the official remove_small_regions, holes then islands).
+ * *changed (or NULL) becomes 1 where there was one. Since 0.1. */
+SAM2_API sam2_status sam2_rle_remove_small_regions(const sam2_rle *rle, int64_t min_area, char *out, size_t capacity,
+                                                   size_t *length, int *changed, const sam2_allocator *allocator,
+                                                   sam2_error *error);
+
+/* A closed polygon: `points` corners x, y of pixels' corners (pixel (x, y) is the square from (x, y) to (x + 1, y + 1)).
+ * Outlines run clockwise as they are seen, holes the other way. */
+typedef void (*sam2_polygon_visitor)(void *user, const int *xy, size_t points, int hole);
+
+/* Shows the polygons around the mask's parts (8 neighbours) and their holes: with `tolerance` 0 along the pixels'
+ * edges, so that outlines without holes are the mask exactly; else with corners left out that lie no further than so
+ * many pixels from the line (Douglas and Peucker). An outline comes before its holes. Since 0.1. */
+SAM2_API sam2_status sam2_rle_polygons(const sam2_rle *rle, double tolerance, sam2_polygon_visitor visit, void *user,
+                                       const sam2_allocator *allocator, sam2_error *error);
+
+/* ---- automatic masks ---- */
+
+/* Points of a layer of crops: `count` pairs x, y from 0 to 1. */
+typedef struct sam2_point_grid {
+    const double *xy;
+    int count;
+} sam2_point_grid;
+
+/* How masks that show the same thing are told. */
+typedef enum sam2_nms {
+    SAM2_NMS_BOX = 0, /* the official way: by the overlap of boxes, which a stray pixel changes */
+    SAM2_NMS_MASK = 1 /* by the overlap of the masks themselves */
+} sam2_nms;
+
+/* How far the generator is. */
+typedef struct sam2_auto_progress {
+    int crop, crop_count;              /* the crop being worked on, from 0 */
+    int64_t points_done, points_total; /* of all crops */
+    int64_t masks;                     /* that have passed the filters so far, before suppression */
+} sam2_auto_progress;
+
+/* What became of a mask. */
+typedef enum sam2_auto_fate {
+    SAM2_AUTO_KEPT = 0,
+    SAM2_AUTO_LOW_IOU = 1,       /* predicted_iou <= pred_iou_thresh */
+    SAM2_AUTO_UNSTABLE = 2,      /* stability_score < stability_score_thresh, or an empty mask's, which is NaN */
+    SAM2_AUTO_CROP_EDGE = 3,     /* ends at an edge of its crop that is none of the picture */
+    SAM2_AUTO_BOX_NMS = 4,       /* a mask of the same crop with a higher score is the same */
+    SAM2_AUTO_CROP_NMS = 5,      /* a mask of a smaller crop is the same */
+    SAM2_AUTO_REGION_NMS = 6,    /* a mask is the same since small regions were removed */
+    SAM2_AUTO_AREA = 7           /* smaller than min_area or larger than max_area */
+} sam2_auto_fate;
+
+/* A mask of a prompt, whatever became of it. */
+typedef struct sam2_auto_candidate {
+    int crop;                /* from 0 */
+    int point;               /* of the crop's grid, from 0 */
+    int mask;                /* of the point: 0 to 2, in the network's order */
+    float x, y;              /* the point, in pixels of the picture */
+    float predicted_iou;
+    float stability_score;   /* NaN where the mask was not looked at */
+    sam2_auto_fate fate;
+    int64_t rival;           /* of a mask that was suppressed: the number of the candidate that did it; else -1 */
+} sam2_auto_candidate;
+
+/* The parameters of SAM2AutomaticMaskGenerator, under its names and with its defaults. Set up with
+ * SAM2_AUTO_OPTIONS_INIT. */
+typedef struct sam2_auto_options {
+    size_t struct_size;
+    int points_per_side;            /* 32; 1 to 1024; 0 where there are point_grids */
+    int points_per_batch;           /* 64: prompts between two progress calls. More than 64 count as 64: results are
+                                     * the same, and memory does not grow */
+    double pred_iou_thresh;         /* .8: masks with a predicted IoU above it are kept; <= 0: all */
+    double stability_score_thresh;  /* .95: masks at least so stable are kept; <= 0: all */
+    double stability_score_offset;  /* 1; 0 or more */
+    double mask_threshold;          /* 0: logits above it are inside */
+    double box_nms_thresh;          /* .7: within a crop, masks that overlap more are the same */
+    int crop_n_layers;              /* 0; layer i has 2^i x 2^i crops, each encoded by itself; at most 6 */
+    double crop_nms_thresh;         /* .7: between crops */
+    double crop_overlap_ratio;      /* 512 / 1500 */
+    int crop_n_points_downscale_factor; /* 1: layer i has points_per_side / factor^i points a side */
+    const sam2_point_grid *point_grids; /* NULL, or your own points for each layer, crop_n_layers + 1 of them */
+    int point_grid_count;
+    int64_t min_mask_region_area; /* 0: holes and islands of less than so many pixels of the picture are removed from
+                                   * each mask, as SAM 1's generator does. (SAM 2's own looks at low-resolution pixels, and
+                                   * only where its CUDA extension is: elsewhere it silently does nothing.) */
+    int use_m2m;          /* 0; 1: each mask is given back to the decoder once */
+    int multimask_output; /* 1: three masks a point; 0: one */
+    /* What the official generator does not have: */
+    sam2_nms nms;               /* BOX (default), or MASK with the same thresholds */
+    int64_t min_area, max_area; /* 0: masks of fewer or more pixels are left out at the end; 0: no limit */
+    /* Called after each crop's encoding and each batch; not 0 ends the work (CANCELLED). NULL: nobody looks. */
+    int (*progress)(void *user, const sam2_auto_progress *progress);
+    /* Called at the end for every mask of every prompt, in their order. NULL: nobody asks. */
+    void (*explain)(void *user, const sam2_auto_candidate *candidate);
+    void *user; /* for both */
+} sam2_auto_options;
+
+#define SAM2_AUTO_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        sizeof(sam2_auto_options), 32, 64, 0.8, 0.95, 1.0, 0.0, 0.7, 0, 0.7, 512.0 / 1500.0, 1, NULL, 0, 0, 0, 1,      \
+            SAM2_NMS_BOX, 0, 0, NULL, NULL, NULL                                                                       \
+    }
+
+/* The masks that were found, in the official order. Immutable. */
+typedef struct sam2_auto_result sam2_auto_result;
+
+/* Masks of everything in a picture (SAM2AutomaticMaskGenerator.generate): a grid of points is asked for, in the picture
+ * and in its crops, and what is bad or double is left out. Memory grows with the run lengths of what is left alone: no
+ * mask is ever enlarged but to runs, and none that pred_iou_thresh drops is made. `options` may be NULL. *result is a
+ * new object, possibly without masks, to be released with sam2_auto_destroy. Masks whose scores are equal keep the order
+ * of their prompts. Errors: ARGUMENT, MEMORY, CANCELLED. Since 0.1. */
+SAM2_API sam2_status sam2_auto_generate(sam2_context *context, const sam2_image *image,
+                                        const sam2_auto_options *options, sam2_auto_result **result,
+                                        sam2_error *error);
+
+/* NULL is allowed. Since 0.1. */
+SAM2_API void sam2_auto_destroy(sam2_auto_result *result);
+
+/* A mask that was found: the official record. Pointers are valid as long as the result. */
+typedef struct sam2_auto_mask {
+    size_t struct_size;
+    sam2_rle segmentation; /* of the whole picture */
+    size_t length;         /* of its text */
+    int64_t area;
+    int bbox[4]; /* x, y, and the official width and height: the distance of the outer pixels, one less than their number
+                  */
+    float predicted_iou;
+    float point_coords[2];
+    float stability_score; /* NaN for an empty mask */
+    int crop_box[4];       /* x, y, width, height */
+} sam2_auto_mask;
+
+#define SAM2_AUTO_MASK_INIT                                                                                            \
+    {                                                                                                                  \
+        sizeof(sam2_auto_mask), {0, 0, NULL}, 0, 0, {0, 0, 0, 0}, 0.0f, {0.0f, 0.0f}, 0.0f, {0, 0, 0, 0}               \
+    }
+
+/* How many there are. 0 for NULL. Since 0.1. */
+SAM2_API size_t sam2_auto_count(const sam2_auto_result *result);
+
+/* Describes mask `index`. Errors: ARGUMENT. Since 0.1. */
+SAM2_API sam2_status sam2_auto_get(const sam2_auto_result *result, size_t index, sam2_auto_mask *out,
+                                   sam2_error *error);
 
 /* ---- video ---- */
 

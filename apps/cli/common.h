@@ -11,6 +11,7 @@
 
 /* The subcommands; `arguments` begins after the subcommand's name. Each returns an exit status. */
 int run_segment(int count, char **arguments);
+int run_auto(int count, char **arguments);
 int run_track(int count, char **arguments);
 int run_encode(int count, char **arguments);
 int run_convert(int count, char **arguments);

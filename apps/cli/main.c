@@ -15,6 +15,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"segment", "masks of the objects that points, boxes and masks tell about", run_segment},
+    {"auto", "masks of everything in a picture", run_auto},
     {"track", "objects through a video", run_track},
     {"encode", "the features of a picture to a file, for segment --embedding", run_encode},
     {"convert", "a checkpoint in another format", run_convert},
@@ -63,7 +64,7 @@ static void version(void)
 
 static int dispatch(int count, char **arguments)
 {
-    static const char *const later[] = {"auto", "serve"};
+    static const char *const later[] = {"serve"};
     const char *names[COMMANDS], *word, *near;
     if (count < 2) {
         help(stderr);

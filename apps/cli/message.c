@@ -69,6 +69,7 @@ int exit_status(sam2_status status, failure_origin origin)
         return origin == FROM_PICTURE ? EXIT_PICTURE : EXIT_USE;
     case SAM2_ERROR_MEMORY:
     case SAM2_ERROR_INTERNAL:
+    case SAM2_ERROR_CANCELLED:
         return EXIT_FAULT;
     case SAM2_ERROR_MISMATCH:
         return origin == FROM_MODEL_FILE ? EXIT_MODEL : EXIT_USE;

@@ -30,6 +30,8 @@ const char *sam2_status_text(sam2_status status)
         return "objects do not belong together";
     case SAM2_ERROR_INTERNAL:
         return "internal fault";
+    case SAM2_ERROR_CANCELLED:
+        return "cancelled";
     }
     return "unknown status";
 }

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-static sam2_status check_image(const sam2_image *image, sam2_error *error)
+sam2_status check_image(const sam2_image *image, sam2_error *error)
 {
     CHECK_POINTER(image);
     CHECK_POINTER(image->pixels);
@@ -183,23 +183,6 @@ sam2_status check_features(const sam2_features *features, const model *m, sam2_e
                      (unsigned long long)features->identity, (unsigned long long)m->identity);
 }
 
-static sam2_status make_room(sam2_result *r, const model *m, const sam2_features *f, int objects, int masks,
-                             sam2_error *error)
-{
-    size_t side = model_side(m, 4), slots = (size_t)objects * (size_t)masks;
-    TRY(alloc_grow(&r->allocator, &r->logits, &r->logits_bytes, 0, slots * side * side * sizeof(float), "masks",
-                   error));
-    TRY(alloc_grow(&r->allocator, &r->info, &r->info_bytes, 0, slots * sizeof(result_mask), "scores", error));
-    r->side = (int)side;
-    r->masks = masks;
-    r->width = f->width;
-    r->height = f->height;
-    r->enlarger.middle = model_is_sam1(m) ? (size_t)m->config.image_size : 0;
-    if (r->enlarger.middle)
-        longest_side_size(m, f->width, f->height, &r->enlarger.columns, &r->enlarger.rows);
-    return SAM2_OK;
-}
-
 sam2_status sam2_predict(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts,
                          int prompt_count, const sam2_predict_options *options, sam2_result *result, sam2_error *error)
 {
@@ -221,13 +204,13 @@ sam2_status sam2_predict(sam2_context *context, const sam2_features *features, c
         TRY(read_prompt(prompts, i, &p, error));
         TRY(check_prompt(&p, features, i, false, error));
     }
-    TRY(make_room(result, m, features, prompt_count, o.multimask ? 3 : 1, error));
+    TRY(result_make_room(result, m, features, prompt_count, o.multimask ? 3 : 1, error));
     for (int i = 0, done = 0; i < prompt_count; i += done) {
         sam2_prompt next[DECODE_OBJECTS];
         int n = 0;
         for (; n < DECODE_OBJECTS && i + n < prompt_count; n++)
             TRY(read_prompt(prompts, i + n, &next[n], error));
-        TRY(predict_objects(context, features, next, n, &o, result, i, &done, error));
+        TRY(predict_objects(context, features, next, n, &o, -INFINITY, result, i, &done, error));
     }
     result->objects = prompt_count;
     return SAM2_OK;
@@ -353,10 +336,10 @@ typedef struct extent {
     size_t x0, y0, x1, y1; /* inclusive, valid once area > 0 */
 } extent;
 
-static void measure_run(void *user, size_t x, size_t y, size_t n, bool inside)
+static void measure_run(void *user, size_t x, size_t y, size_t n, int level)
 {
     extent *e = user;
-    if (!inside)
+    if (!level)
         return;
     if (!e->area) { /* columns come from left to right */
         e->x0 = x;
@@ -374,7 +357,7 @@ sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int box[4], 
     enlarge e;
     TRY(open_mask(mask, &own, &e, error));
     extent found = {0};
-    enlarge_runs(&e, measure_run, &found);
+    enlarge_levels(&e, &(float){0.0f}, 1, NULL, NULL, measure_run, &found);
     if (area)
         *area = found.area;
     if (box) {
@@ -386,11 +369,11 @@ sam2_status sam2_mask_measure(const sam2_mask *mask, int64_t *area, int box[4], 
     return SAM2_OK;
 }
 
-static void put_rle(void *user, size_t x, size_t y, size_t n, bool inside)
+static void put_rle(void *user, size_t x, size_t y, size_t n, int level)
 {
     (void)x;
     (void)y;
-    rle_put(user, inside, n);
+    rle_put(user, level > 0, n);
 }
 
 sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, size_t *length, sam2_error *error)
@@ -403,7 +386,7 @@ sam2_status sam2_mask_to_rle(const sam2_mask *mask, char *out, size_t capacity, 
         CHECK_POINTER(out);
     rle_writer w;
     rle_start(&w, out, capacity);
-    enlarge_runs(&e, put_rle, &w);
+    enlarge_levels(&e, &(float){0.0f}, 1, NULL, NULL, put_rle, &w);
     rle_end(&w);
     *length = w.length;
     return SAM2_OK;

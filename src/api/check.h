@@ -30,8 +30,9 @@ static inline sam2_status check_struct(const void *given, size_t least, void *fi
 
 /* Of a prompt about object `object` (in the error's text) on a picture, whose size its mask has or, with any_size, need
  * not have; and of features that are to go with a model.
- * In api_predict.c. */
+ * Of a picture. In api_predict.c. */
 sam2_status check_prompt(const sam2_prompt *p, const sam2_features *f, int object, bool any_size, sam2_error *error);
+sam2_status check_image(const sam2_image *image, sam2_error *error);
 sam2_status check_features(const sam2_features *features, const model *m, sam2_error *error);
 
 #endif

@@ -283,6 +283,8 @@ static void upscale_item(void *context, size_t item, int worker)
 {
     const upscale_job *j = context;
     uint8_t *scratch = j->scratch + (size_t)worker * j->scratch_bytes;
+    if (!j->objects[item % j->count].mask_count)
+        return;
     if (decoder_narrow(j->m))
         upscale_row_bf16(j, &j->objects[item % j->count], item / j->count, scratch);
     else

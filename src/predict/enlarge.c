@@ -1,6 +1,5 @@
 #include "predict/enlarge.h"
 
-#include <float.h>
 #include <string.h>
 
 #define MIDDLE_PIECE 1024
@@ -99,26 +98,56 @@ void enlarge_rows(const enlarge *e, enlarge_use use, void *user)
             rows_item(&j, i, 0);
 }
 
-/* What is known of all values between logits of one kind, at least this far from 0 inside: no product of theirs with a
- * share can round to 0. */
-#define CLEAR 1e-25f
-enum { OUTSIDE = 0, INSIDE = 1, UNCLEAR = 2 };
+size_t enlarge_taps_bytes(size_t height)
+{
+    return height * (2 * sizeof(uint32_t) + sizeof(float));
+}
+
+enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory)
+{
+    enlarge_taps t = {.low = memory};
+    t.high = t.low + height;
+    t.share = (float *)(t.high + height);
+    taps(side, height, 0, height, t.low, t.high, t.share);
+    return t;
+}
+
+/* A logit is clear of a threshold when no value between it and another that is clear on the same side can round to the
+ * other side or onto it: the weighing errs by less than 2^-22 of the greater of the two, and its products must not
+ * underflow. Beyond LARGEST it might overflow. */
+#define MARGIN 1e-6f
+#define LEAST 1e-25f
+#define LARGEST 1e37f
+#define UNCLEAR 0xff
 
 typedef struct column {
     const enlarge *e;
     size_t side;           /* source_rows */
     const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the source */
-    enlarge_use_run use;
+    float threshold[ENLARGE_MAX_LEVELS];
+    float above[ENLARGE_MAX_LEVELS], below[ENLARGE_MAX_LEVELS]; /* clear from here on, and up to here */
+    int count;
+    const enlarge_taps *taps;
+    float *values;
+    enlarge_use_level use;
     void *user;
     size_t x;
     float profile[ENLARGE_MAX_MIDDLE];
-    uint8_t kind[ENLARGE_MAX_MIDDLE];
+    uint8_t kind[ENLARGE_MAX_MIDDLE]; /* the level of a clear logit */
 } column;
 
-static void put_run(const column *c, size_t from, size_t to, bool inside)
+static void put_run(const column *c, size_t from, size_t to, int level)
 {
     if (from < to)
-        c->use(c->user, c->x, from, to - from, inside);
+        c->use(c->user, c->x, from, to - from, level);
+}
+
+static int level_of(const column *c, float value)
+{
+    int level = 0;
+    for (int i = 0; i < c->count; i++)
+        level += value > c->threshold[i];
+    return level;
 }
 
 /* Rows between logits r and r + 1, pixel by pixel; products and sums as in bilinear_row_f32. */
@@ -126,25 +155,43 @@ static void put_segment(const column *c, size_t r)
 {
     float scale = (float)c->side / (float)c->e->height, a = c->profile[r], b = c->profile[r + (r + 1 < c->side)];
     size_t from = c->first[r];
-    bool inside = false;
+    int level = 0;
     for (size_t y = from; y < c->first[r + 1]; y++) {
         float v = position(scale, y) - (float)r;
-        if (((1.0f - v) * a + v * b > 0.0f) != inside) {
-            put_run(c, from, y, inside);
+        int next = level_of(c, (1.0f - v) * a + v * b);
+        if (next != level) {
+            put_run(c, from, y, level);
             from = y;
-            inside = !inside;
+            level = next;
         }
     }
-    put_run(c, from, c->first[r + 1], inside);
+    put_run(c, from, c->first[r + 1], level);
+}
+
+/* Levels of the column's logits; returns how many segments have to be computed, or SIZE_MAX when a value is so large
+ * that weighing may overflow. */
+static size_t classify(column *c)
+{
+    size_t side = c->side, mixed = 0;
+    bool large = false;
+    for (size_t r = 0; r < side; r++) {
+        float p = c->profile[r];
+        int sure = 0, perhaps = 0;
+        for (int i = 0; i < c->count; i++) {
+            sure += p >= c->above[i];
+            perhaps += p > c->below[i];
+        }
+        bool beyond = p > LARGEST || p < -LARGEST;
+        large |= beyond;
+        c->kind[r] = (uint8_t)(sure != perhaps || beyond ? UNCLEAR : sure);
+        mixed += r > 0 && (c->kind[r] != c->kind[r - 1] || c->kind[r] == UNCLEAR);
+    }
+    return large ? SIZE_MAX : mixed;
 }
 
 static void put_column(column *c)
 {
     size_t side = c->side;
-    for (size_t r = 0; r < side; r++) {
-        float p = c->profile[r];
-        c->kind[r] = (uint8_t)(p >= CLEAR && p <= FLT_MAX ? INSIDE : p <= 0.0f && p >= -FLT_MAX ? OUTSIDE : UNCLEAR);
-    }
     for (size_t r = 0, end; r < side; r = end + 1) {
         uint8_t kind = c->kind[r];
         uint64_t word, same = kind * 0x0101010101010101u;
@@ -157,11 +204,11 @@ static void put_column(column *c)
             for (size_t i = r; i <= end; i++)
                 put_segment(c, i);
         else {
-            put_run(c, c->first[r], c->first[end], kind == INSIDE);
+            put_run(c, c->first[r], c->first[end], kind);
             if (end + 1 < side)
                 put_segment(c, end);
             else
-                put_run(c, c->first[end], c->first[side], kind == INSIDE);
+                put_run(c, c->first[end], c->first[side], kind);
         }
     }
 }
@@ -220,12 +267,66 @@ static void fill_profile(const enlarge *e, middle_columns *m, size_t x, float *p
         profile[y] = (1.0f - share) * left[y] + share * right[y];
 }
 
-void enlarge_runs(const enlarge *e, enlarge_use_run use, void *user)
+/* Where hardly a segment is clear, the whole column by vectors. The kernel's second direction has the share 0, which
+ * changes no finite number. */
+static void put_dense(const column *c)
+{
+    enum { PIECE = 4096 };
+    uint8_t level[PIECE];
+    size_t height = c->e->height, from = 0;
+    int current = 0;
+    c->e->k->bilinear_row_f32(height, c->profile, c->profile, c->taps->low, c->taps->high, c->taps->share, 0.0f,
+                              c->values);
+    for (size_t start = 0; start < height; start += PIECE) {
+        size_t n = height - start < PIECE ? height - start : PIECE;
+        const float *v = c->values + start;
+        memset(level, 0, n);
+        for (int i = 0; i < c->count; i++) {
+            float t = c->threshold[i];
+            for (size_t y = 0; y < n; y++)
+                level[y] = (uint8_t)(level[y] + (v[y] > t));
+        }
+        for (size_t y = 0; y < n;) {
+            uint64_t word, same = (uint8_t)current * 0x0101010101010101u;
+            for (; y + 8 <= n && (memcpy(&word, &level[y], 8), word == same); y += 8)
+                ;
+            while (y < n && level[y] == current)
+                y++;
+            if (y == n)
+                break;
+            put_run(c, from, start + y, current);
+            from = start + y;
+            current = level[y];
+        }
+    }
+    put_run(c, from, height, current);
+}
+
+static void set_thresholds(column *c, const float *thresholds, int count)
+{
+    c->count = count;
+    for (int i = 0; i < count; i++) {
+        float t = thresholds[i], margin = (t < 0.0f ? -t : t) * MARGIN + LEAST;
+        c->threshold[i] = t;
+        c->above[i] = t + margin;
+        c->below[i] = t == 0.0f ? 0.0f : t - margin; /* sums of what is not positive are not positive */
+    }
+}
+
+void enlarge_levels(const enlarge *e, const float *thresholds, int count, const enlarge_taps *of_rows, float *values,
+                    enlarge_use_level use, void *user)
 {
     uint32_t first[ENLARGE_MAX_MIDDLE + 1];
     middle_columns middle = {.kept = {UINT32_MAX, UINT32_MAX}};
-    column c = {.e = e, .side = source_rows(e), .first = first, .use = use, .user = user};
+    column c = {.e = e,
+                .side = source_rows(e),
+                .first = first,
+                .taps = of_rows,
+                .values = values,
+                .use = use,
+                .user = user};
     size_t row = 0;
+    set_thresholds(&c, thresholds, count);
     for (size_t y = 0; y < e->height; y++) {
         uint32_t top, bottom;
         float v;
@@ -237,6 +338,10 @@ void enlarge_runs(const enlarge *e, enlarge_use_run use, void *user)
         first[row] = (uint32_t)e->height;
     for (c.x = 0; c.x < e->width; c.x++) {
         fill_profile(e, &middle, c.x, c.profile);
-        put_column(&c);
+        size_t mixed = classify(&c);
+        if (of_rows && mixed > c.side / 8 && mixed != SIZE_MAX)
+            put_dense(&c);
+        else
+            put_column(&c);
     }
 }

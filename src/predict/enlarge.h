@@ -30,11 +30,22 @@ typedef struct enlarge {
 typedef void (*enlarge_use)(void *user, size_t x, size_t y, size_t n, const float *top, const float *bottom, float v);
 void enlarge_rows(const enlarge *e, enlarge_use use, void *user);
 
-/* Calls use(user, x, y, n, inside) for runs of pixels down the columns, column by column, with `inside` where the
- * enlarged logit is > 0; neighbouring runs may be of the same kind. Agrees with the values of enlarge_rows to the bit,
- * but most pixels are not computed: between two logits of the same sign (both far from the ends of the exponents) there
- * is only that sign. `side` is at most ENLARGE_MAX_SIDE. */
-typedef void (*enlarge_use_run)(void *user, size_t x, size_t y, size_t n, bool inside);
-void enlarge_runs(const enlarge *e, enlarge_use_run use, void *user);
+/* Where the picture's rows take from among the logits', for enlarge_levels: made once for all masks of a size. */
+typedef struct enlarge_taps {
+    uint32_t *low, *high; /* [height] */
+    float *share;         /* [height] */
+} enlarge_taps;
+size_t enlarge_taps_bytes(size_t height);
+enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory);
+
+/* Calls use(user, x, y, n, level) for runs of pixels down the columns, column by column; `level` is how many of the
+ * `count` thresholds, in ascending order, the enlarged logit is greater than (0 for NaN). Neighbouring runs may have the
+ * same level. Agrees with the values of enlarge_rows to the bit, but most pixels are not computed: between two logits on
+ * the same side of every threshold (and not close to any) there is only that level. `side` is at most ENLARGE_MAX_SIDE.
+ * With `taps` and `values` [height], a column of noise is computed as a whole; both may be NULL. */
+#define ENLARGE_MAX_LEVELS 3
+typedef void (*enlarge_use_level)(void *user, size_t x, size_t y, size_t n, int level);
+void enlarge_levels(const enlarge *e, const float *thresholds, int count, const enlarge_taps *taps, float *values,
+                    enlarge_use_level use, void *user);
 
 #endif

@@ -273,12 +273,31 @@ static void watch_prompt(watcher *w, const model *m, const exec *ex, const float
     arena_reset(ex->arena, mark);
 }
 
-/* Orders the masks that are asked for, now that their scores are known, and says where they go. */
-static void want_masks(const model *m, decode_object *d, const predict_buffers *b, const sam2_predict_options *options,
+sam2_status result_make_room(sam2_result *r, const model *m, const sam2_features *f, int objects, int masks,
+                             sam2_error *error)
+{
+    size_t side = model_side(m, 4), slots = (size_t)objects * (size_t)masks;
+    TRY(alloc_grow(&r->allocator, &r->logits, &r->logits_bytes, 0, slots * side * side * sizeof(float), "masks",
+                   error));
+    TRY(alloc_grow(&r->allocator, &r->info, &r->info_bytes, 0, slots * sizeof(result_mask), "scores", error));
+    r->side = (int)side;
+    r->masks = masks;
+    r->width = f->width;
+    r->height = f->height;
+    r->enlarger.middle = model_is_sam1(m) ? (size_t)m->config.image_size : 0;
+    if (r->enlarger.middle)
+        longest_side_size(m, f->width, f->height, &r->enlarger.columns, &r->enlarger.rows);
+    return SAM2_OK;
+}
+
+/* Orders the masks that are asked for, now that their scores are known, writes down what is known of them, and says
+ * which are made and where they go. */
+static void want_masks(const model *m, decode_object *d, const predict_buffers *b, const sam2_predict_options *options, float least,
                        sam2_result *result, int object)
 {
-    size_t count = (size_t)result->side * (size_t)result->side;
-    float *logits = (float *)result->logits + (size_t)object * (size_t)result->masks * count;
+    size_t count = (size_t)result->side * (size_t)result->side, slot = (size_t)object * (size_t)result->masks;
+    float *logits = (float *)result->logits + slot * count;
+    result_mask *info = (result_mask *)result->info + slot;
     int order[3] = {1, 2, 3};
     if (!options->multimask || options->best_first)
         for (int i = 1; i < 3; i++) /* insertion keeps equal scores in the network's order */
@@ -288,31 +307,36 @@ static void want_masks(const model *m, decode_object *d, const predict_buffers *
                 order[j - 1] = t;
             }
     if (!options->multimask) { /* the first mask; in SAM 2 the best other one in case that is not stable */
-        d->mask_count = model_is_sam1(m) ? 1 : 2;
+        const bool alone = model_is_sam1(m);
+        bool made = !(d->iou[0] <= least && (alone || d->iou[order[0]] <= least)); /* NaN is no reason not to */
+        info[0] = (result_mask){d->iou[0], d->object_score, 0, made};
+        d->mask_count = !made ? 0 : alone ? 1 : 2;
         d->mask[0] = 0;
         d->mask[1] = order[0];
         d->out[0] = logits;
         d->out[1] = b->second;
         return;
     }
-    d->mask_count = 3;
+    d->mask_count = 0;
     for (int i = 0; i < 3; i++) {
-        d->mask[i] = order[i];
-        d->out[i] = logits + (size_t)i * count;
+        info[i] = (result_mask){d->iou[order[i]], d->object_score, order[i], !(d->iou[order[i]] <= least)};
+        if (!info[i].made)
+            continue;
+        d->mask[d->mask_count] = order[i];
+        d->out[d->mask_count++] = logits + (size_t)i * count;
     }
 }
 
-static void keep_masks(const decode_object *d, sam2_result *result, int object)
+/* One mask an object: the other one where the first is not stable. */
+static void choose_mask(const decode_object *d, sam2_result *result, int object)
 {
     size_t count = (size_t)result->side * (size_t)result->side;
-    result_mask *info = (result_mask *)result->info + (size_t)object * (size_t)result->masks;
-    int first = 0;
-    if (d->mask_count == 2 && !mask_is_stable(d->out[0], count)) {
-        memcpy(d->out[0], d->out[1], count * sizeof(float));
-        first = 1;
-    }
-    for (int i = 0; i < result->masks; i++)
-        info[i] = (result_mask){d->iou[d->mask[first + i]], d->object_score, d->mask[first + i]};
+    result_mask *info = (result_mask *)result->info + object;
+    if (d->mask_count < 2 || mask_is_stable(d->out[0], count))
+        return;
+    memcpy(d->out[0], d->out[1], count * sizeof(float));
+    info->score = d->iou[d->mask[1]];
+    info->index = d->mask[1];
 }
 
 static void watch_masks(watcher *w, const sam2_result *result, int object)
@@ -340,8 +364,8 @@ static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prom
 }
 
 sam2_status predict_objects(sam2_context *c, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, sam2_result *result, int first, int *done,
-                            sam2_error *error)
+                            const sam2_predict_options *options, float least, sam2_result *result, int first,
+                            int *done, sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};
@@ -373,11 +397,11 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
     products.update_bias = m->first_update_bias;
     decode_prompts(m, &ex, &maps, &products, objects, batch);
     for (size_t i = 0; i < batch; i++)
-        want_masks(m, &objects[i], &buffers[i], options, result, first + (int)i);
+        want_masks(m, &objects[i], &buffers[i], options, least, result, first + (int)i);
     decode_masks(m, &ex, &maps, objects, batch);
     exec_stage(&ex, PROFILE_RESULT);
-    for (size_t i = 0; i < batch; i++)
-        keep_masks(&objects[i], result, first + (int)i);
+    for (size_t i = 0; i < batch && !options->multimask; i++)
+        choose_mask(&objects[i], result, first + (int)i);
     profile_leave(ex.profile);
     if (w.observe)
         watch_masks(&w, result, first);

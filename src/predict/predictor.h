@@ -37,6 +37,7 @@ struct sam2_features {
 typedef struct result_mask {
     float score, object_score;
     int index;
+    bool made; /* false: the score was too low for the mask to be made */
 } result_mask;
 
 /* What enlarges a result's masks; results may outlive their model, so the pool is shared. */
@@ -82,10 +83,15 @@ bool mask_is_stable(const float *mask, size_t count);
 /* Starts a new profile of the context's calls, or stops having one. */
 sam2_status predict_profile(sam2_context *context, bool on, sam2_error *error);
 
+/* Room in a result for so many objects' masks of a picture. */
+sam2_status result_make_room(sam2_result *result, const model *m, const sam2_features *f, int objects, int masks,
+                             sam2_error *error);
+
 /* Masks of the first few of `count` prompts into `result`, which has room, as objects `first` ...; *done (at least 1)
- * says of how many. */
+ * says of how many. Masks whose score is not above `least` are not made; with one mask an object, those of objects
+ * neither of whose candidates is. */
 sam2_status predict_objects(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, sam2_result *result, int first, int *done,
-                            sam2_error *error);
+                            const sam2_predict_options *options, float least, sam2_result *result, int first,
+                            int *done, sam2_error *error);
 
 #endif

@@ -146,14 +146,38 @@ static void take_row(void *user, size_t x, size_t y, size_t n, const float *top,
     c->k->blend_threshold_f32(n, top, bottom, v, 1, c->bytes + y * c->width + x);
 }
 
-static void take_run(void *user, size_t x, size_t y, size_t n, bool inside)
+static void take_run(void *user, size_t x, size_t y, size_t n, int level)
 {
     collected *c = user;
     assert_int_equal(c->next, x * c->height + y);
     assert_true(n > 0 && y + n <= c->height);
     for (size_t i = 0; i < n; i++)
-        c->runs[(y + i) * c->width + x] = inside;
+        c->runs[(y + i) * c->width + x] = (uint8_t)level;
     c->next += n;
+}
+
+/* Several thresholds at once, columns of noise by segments or as a whole: each pixel's level is what its value says.
+ * Among the thresholds are values of the logits themselves. */
+static void check_levels(const enlarge *e, collected *c)
+{
+    const float sets[][3] = {{-1.0f, 0.0f, 1.0f}, {0.25f, 0.5f, 0.75f}, {-3.0625f, -0.0625f, 2.9375f}, {-1e-30f, 0.0f, 1e-30f},
+                             {-0.1f, 0.2f, 15.9375f}, {3.0f, 3.0f, 3.0f}};
+    void *memory = malloc(enlarge_taps_bytes(e->height));
+    float *values = malloc(e->height * sizeof *values);
+    assert_non_null(memory);
+    assert_non_null(values);
+    enlarge_taps taps = enlarge_taps_make(e->side, e->height, memory);
+    for (size_t s = 0; s < sizeof sets / sizeof sets[0]; s++)
+        for (int whole = 0; whole < 2; whole++) {
+            c->next = 0;
+            enlarge_levels(e, sets[s], 3, whole ? &taps : NULL, whole ? values : NULL, take_run, c);
+            assert_int_equal(c->next, c->width * c->height);
+            for (size_t i = 0; i < c->next; i++)
+                assert_int_equal(c->runs[i],
+                                 (c->rows[i] > sets[s][0]) + (c->rows[i] > sets[s][1]) + (c->rows[i] > sets[s][2]));
+        }
+    free(memory);
+    free(values);
 }
 
 /* Enlarges by rows, on the pool or not, and by runs: the same mask bit for bit. */
@@ -166,9 +190,10 @@ static collected collect(const kernels *k, const float *logits, size_t side, siz
     assert_non_null(c.bytes);
     assert_non_null(c.runs);
     enlarge_rows(&e, take_row, &c);
-    enlarge_runs(&e, take_run, &c);
+    enlarge_levels(&e, &(float){0.0f}, 1, NULL, NULL, take_run, &c);
     assert_int_equal(c.next, pixels);
     assert_memory_equal(c.bytes, c.runs, pixels);
+    check_levels(&e, &c);
     for (size_t i = 0; i < pixels; i++)
         assert_int_equal(c.bytes[i], c.rows[i] > 0.0f);
     return c;

@@ -147,12 +147,12 @@ static void take_row(void *user, size_t x, size_t y, size_t n, const float *top,
     c->k->blend_threshold_f32(n, top, bottom, v, 1, c->bytes + y * c->width + x);
 }
 
-static void take_run(void *user, size_t x, size_t y, size_t n, bool inside)
+static void take_run(void *user, size_t x, size_t y, size_t n, int level)
 {
     collected *c = user;
     assert_int_equal(c->next, x * c->height + y);
     for (size_t i = 0; i < n; i++)
-        c->runs[(y + i) * c->width + x] = inside;
+        c->runs[(y + i) * c->width + x] = (uint8_t)level;
     c->next += n;
 }
 
@@ -212,7 +212,7 @@ static void enlarged_like_official(void **state)
             longest_side_size(m, width, height, &e.columns, &e.rows);
             collected c = {&k, malloc(pixels * sizeof(float)), malloc(pixels), malloc(pixels), e.width, e.height, 0};
             enlarge_rows(&e, take_row, &c);
-            enlarge_runs(&e, take_run, &c);
+            enlarge_levels(&e, &(float){0.0f}, 1, NULL, NULL, take_run, &c);
             assert_int_equal(c.next, pixels);
             assert_memory_equal(c.bytes, c.runs, pixels);
             compare_enlarged(fixture, name, side, &c);
