@@ -27,7 +27,7 @@ sam2_status check_image(const sam2_image *image, sam2_error *error)
     return SAM2_OK;
 }
 
-static sam2_status encode(sam2_context *context, const sam2_image *image, input_filler filler, sam2_features **features,
+static sam2_status encode(sam2_context *context, const sam2_image *image, bool frame, sam2_features **features,
                           sam2_error *error)
 {
     CHECK_POINTER(features);
@@ -35,6 +35,9 @@ static sam2_status encode(sam2_context *context, const sam2_image *image, input_
     CHECK_POINTER(context);
     TRY(check_image(image, error));
     const model *m = context->model->m;
+    if (frame && model_is_sam1(m))
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a SAM 1 model is for pictures alone: it has no frames");
+    const input_filler filler = frame ? frame_resize : predict_filler(m);
     sam2_features *f = NULL;
     TRY(features_create(m, image->width, image->height, &m->allocator, &f, error));
     sam2_status status = predict_encode(context, image, filler, f, error);
@@ -48,17 +51,13 @@ static sam2_status encode(sam2_context *context, const sam2_image *image, input_
 sam2_status sam2_features_encode(sam2_context *context, const sam2_image *image, sam2_features **features,
                                  sam2_error *error)
 {
-    CHECK_POINTER(context);
-    return encode(context, image, predict_filler(context->model->m), features, error);
+    return encode(context, image, false, features, error);
 }
 
 sam2_status sam2_features_encode_frame(sam2_context *context, const sam2_image *image, sam2_features **features,
                                        sam2_error *error)
 {
-    CHECK_POINTER(context);
-    if (model_is_sam1(context->model->m))
-        return error_set(error, SAM2_ERROR_UNSUPPORTED, "a SAM 1 model is for pictures alone: it has no frames");
-    return encode(context, image, frame_resize, features, error);
+    return encode(context, image, true, features, error);
 }
 
 void sam2_features_destroy(sam2_features *features)

@@ -86,9 +86,13 @@ static void attend_item(void *context, size_t item, int worker)
                                      .b_stride = a->dim * k->gemm_f32_nr,
                                      .c = scores,
                                      .ldc = KEY_TILE});
-        if (a->relative)
-            k->add_relative_f32(rows, key, n, a->side, vertical, a->side, horizontal, a->side, scores, KEY_TILE);
-        k->softmax_step_f32(rows, n, scores, KEY_TILE, largest, sum, rescale);
+        for (size_t r = 0, some; r < rows; r += some) {
+            some = !a->relative || rows - r < RELATIVE_ROWS ? rows - r : RELATIVE_ROWS;
+            if (a->relative)
+                k->add_relative_f32(some, key, n, a->side, vertical + r * a->side, a->side, horizontal + r * a->side,
+                                    a->side, scores + r * KEY_TILE, KEY_TILE);
+            k->softmax_step_f32(some, n, scores + r * KEY_TILE, KEY_TILE, largest + r, sum + r, rescale + r);
+        }
         k->gemm_f32(&(gemm_f32_args){.m = rows,
                                      .n = a->dim,
                                      .k = n,

@@ -97,6 +97,22 @@ static void make_relative(const global_job *j, size_t row, size_t rows, float fa
     relative_spread(side, row, rows, side, b->products, 1.0f / factor, b->vertical, b->horizontal);
 }
 
+/* A tile of scores, of keys `key` ..., to weights. */
+static void soften(const global_job *j, size_t key, size_t rows, size_t n, float factor, const global_buffers *b)
+{
+    const kernels *k = j->ex->k;
+    const size_t side = j->a->side, step = j->a->relative ? RELATIVE_ROWS : rows;
+    for (size_t r = 0, some; r < rows; r += some) {
+        some = rows - r < step ? rows - r : step;
+        float *scores = b->scores + r * SCORES_PITCH;
+        if (j->a->relative)
+            k->add_relative_f32(some, key, n, side, b->vertical + r * side, side, b->horizontal + r * side, side,
+                                scores, SCORES_PITCH);
+        k->softmax_step_bf16(some, n, scores, SCORES_PITCH, factor, b->weights + r * WEIGHTS_PITCH, WEIGHTS_PITCH,
+                             b->largest + r, b->sum + r, b->rescale + r);
+    }
+}
+
 static void attend_item(void *context, size_t item, int worker)
 {
     const global_job *j = context;
@@ -126,11 +142,7 @@ static void attend_item(void *context, size_t item, int worker)
                                        .b_stride = gemm_bf16_packed(1, dim),
                                        .c = b.scores,
                                        .ldc = SCORES_PITCH});
-        if (j->a->relative)
-            k->add_relative_f32(rows, key, n, j->a->side, b.vertical, j->a->side, b.horizontal, j->a->side, b.scores,
-                                SCORES_PITCH);
-        k->softmax_step_bf16(rows, n, b.scores, SCORES_PITCH, factor, b.weights, WEIGHTS_PITCH, b.largest, b.sum,
-                             b.rescale);
+        soften(j, key, rows, n, factor, &b);
         gemm_bf16_args g = {.m = rows,
                             .n = dim,
                             .k = n,

@@ -108,9 +108,9 @@ static void pack_keys(const window_job *j, const window_place *p, const uint16_t
     k->pack_kn_bf16(keys, dim, value, ld, b->values);
 }
 
-/* Adds relative positions to the scores of `count` queries, which will be multiplied by `factor`. */
-static void add_relative(const window_job *j, const window_place *p, size_t count, float factor,
-                         const window_buffers *b)
+/* What relative positions add to the scores of `count` queries, which will be multiplied by `factor`. */
+static void make_relative(const window_job *j, const window_place *p, size_t count, float factor,
+                          const window_buffers *b)
 {
     const size_t window = j->a->window, columns = relative_columns(window);
     j->ex->k->gemm_bf16(&(gemm_bf16_args){.m = count,
@@ -123,8 +123,22 @@ static void add_relative(const window_job *j, const window_place *p, size_t coun
                                           .c = b->products,
                                           .ldc = columns});
     relative_spread(window, 0, count, p->width, b->products, 1.0f / factor, b->vertical, b->horizontal);
-    j->ex->k->add_relative_f32(count, 0, window * window, window, b->vertical, window, b->horizontal, window, b->scores,
-                               j->scores_pitch);
+}
+
+/* Scores to weights. */
+static void soften(const window_job *j, size_t count, size_t keys, float factor, const window_buffers *b)
+{
+    const kernels *k = j->ex->k;
+    const size_t window = j->a->window, step = j->a->relative ? RELATIVE_ROWS : count;
+    for (size_t r = 0, some; r < count; r += some) {
+        some = count - r < step ? count - r : step;
+        float *scores = b->scores + r * j->scores_pitch;
+        if (j->a->relative)
+            k->add_relative_f32(some, 0, keys, window, b->vertical + r * window, window, b->horizontal + r * window,
+                                window, scores, j->scores_pitch);
+        k->softmax_step_bf16(some, keys, scores, j->scores_pitch, factor, b->weights + r * j->weights_pitch,
+                             j->weights_pitch, b->largest + r, b->sum + r, b->rescale + r);
+    }
 }
 
 /* Attention of one window and head: `out_row` is the window's first row in b->attended. */
@@ -146,7 +160,7 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
                                    .c = b->scores,
                                    .ldc = j->scores_pitch});
     if (j->a->relative)
-        add_relative(j, p, count, factor, b);
+        make_relative(j, p, count, factor, b);
     const float weight =
         p->padded && !j->a->relative ? logf((float)p->padded) / factor : 0.0f; /* exp(s + log n) = n exp(s) */
     for (size_t r = 0; r < count; r++) {
@@ -154,8 +168,7 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
         b->largest[r] = -INFINITY;
         b->sum[r] = 0.0f;
     }
-    k->softmax_step_bf16(count, keys, b->scores, j->scores_pitch, factor, b->weights, j->weights_pitch, b->largest,
-                         b->sum, b->rescale);
+    soften(j, count, keys, factor, b);
     for (size_t r = 0; r < count; r++)
         b->sum[r] = 1.0f / b->sum[r];
     k->gemm_bf16(&(gemm_bf16_args){.m = count,

@@ -5,6 +5,10 @@
 
 #include "ops/ops.h"
 
+/* Rows of scores that get their relative positions and go through softmax before the next ones: they are in the first-
+ * level cache then. */
+#define RELATIVE_ROWS ((size_t)8)
+
 /* Columns of the tables as one operand: vertical, then horizontal, each in reverse, so that what a query needs is
  * contiguous and in the keys' order. */
 static inline size_t relative_columns(size_t side)

@@ -105,7 +105,7 @@ static void input_like_official(void **state)
 static void thin_pictures(void **state)
 {
     (void)state;
-    static const int sizes[][2] = {{65536, 1},  {1, 65536},   {65536, 95},   {95, 65536},   {65536, 96},
+    static const int sizes[][2] = {{65536, 1},  {1, 65536},   {65536, 95},    {95, 65536}, {65536, 96},
                                    {65536, 97}, {65536, 159}, {65536, 32000}, {65000, 94}, {30000, 43}};
     model *m = half_model(1024, 2);
     size_t width, height, most = 0;
@@ -260,6 +260,95 @@ static void prompts_have_their_places(void **state)
     free_half(m);
 }
 
+/* Logits of three prompts, asked together or one after the other; to be freed. */
+static float *answers(const sam2_model *model, const sam2_image *image, bool together, size_t *count)
+{
+    sam2_error error;
+    sam2_context *context;
+    sam2_features *features;
+    sam2_result *result;
+    const sam2_point clicks[2] = {{60.0f, 110.0f, 1}, {150.5f, 220.25f, 0}};
+    const sam2_box box = {30.0f, 40.0f, 170.0f, 200.5f};
+    sam2_prompt prompts[3] = {SAM2_PROMPT_INIT, SAM2_PROMPT_INIT, SAM2_PROMPT_INIT};
+    prompts[0].points = prompts[1].points = clicks;
+    prompts[0].point_count = 2;
+    prompts[1].point_count = 1;
+    prompts[1].box = prompts[2].box = &box;
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    need_ok(sam2_result_create(model, &result, &error), &error);
+    need_ok(sam2_features_encode(context, image, &features, &error), &error);
+    float *out = NULL;
+    for (int i = 0; i < 3; i++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        if (!together || i == 0)
+            need_ok(sam2_predict(context, features, prompts + i, together ? 3 : 1, NULL, result, &error), &error);
+        for (int k = 0; k < 3; k++) {
+            need_ok(sam2_result_get_mask(result, together ? i : 0, k, &mask, &error), &error);
+            *count = (size_t)mask.low_res_size * (size_t)mask.low_res_size;
+            out = out ? out : malloc(9 * *count * sizeof *out);
+            assert_non_null(out);
+            memcpy(out + (size_t)(3 * i + k) * *count, mask.low_res_logits, *count * sizeof *out);
+        }
+    }
+    *count *= 9;
+    sam2_features_destroy(features);
+    sam2_result_destroy(result);
+    sam2_context_destroy(context);
+    return out;
+}
+
+static void same_bits_for_threads_and_batches(void **state)
+{
+    (void)state;
+    weights *fixture = fixture_open("small_sam1");
+    uint8_t *pixels = picture_pattern(190, 300);
+    const sam2_image image = {pixels, 190, 300, 190 * 3, SAM2_PIXEL_RGB};
+    for (int precision = SAM2_PRECISION_F32; precision <= SAM2_PRECISION_BF16; precision++) {
+        float *first = NULL;
+        for (int threads = 1; threads <= 7; threads += 3)
+            for (int together = 0; together < 2; together++) {
+                sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+                size_t count;
+                options.threads = threads;
+                options.precision = (sam2_precision)precision;
+                sam2_model *model = fixture_model(fixture, &options);
+                float *got = answers(model, &image, together, &count);
+                if (!first)
+                    first = got;
+                else {
+                    assert_memory_equal(first, got, count * sizeof *got);
+                    free(got);
+                }
+                sam2_model_close(model);
+            }
+        free(first);
+    }
+    free(pixels);
+    weights_close(fixture);
+}
+
+static void no_video(void **state)
+{
+    (void)state;
+    weights *fixture = fixture_open("small_sam1");
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    sam2_model *model = fixture_model(fixture, &options);
+    sam2_error error;
+    sam2_tracker *tracker;
+    sam2_context *context;
+    sam2_features *features;
+    uint8_t *pixels = picture_pattern(20, 10);
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    assert_int_equal(sam2_tracker_create(model, NULL, &tracker, &error), SAM2_ERROR_UNSUPPORTED);
+    assert_int_equal(
+        sam2_features_encode_frame(context, &(sam2_image){pixels, 20, 10, 60, SAM2_PIXEL_RGB}, &features, &error),
+        SAM2_ERROR_UNSUPPORTED);
+    sam2_context_destroy(context);
+    sam2_model_close(model);
+    free(pixels);
+    weights_close(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +356,8 @@ int main(void)
         cmocka_unit_test(thin_pictures),
         cmocka_unit_test(enlarged_like_official),
         cmocka_unit_test(prompts_have_their_places),
+        cmocka_unit_test(same_bits_for_threads_and_batches),
+        cmocka_unit_test(no_video),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
