@@ -114,6 +114,10 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
 sam2_status bench_track(bench *b, const char *path, const sam2_model_options *options, bench_times *out,
                         sam2_error *error);
 
+/* Automatic masks of the picture. */
+sam2_status bench_auto(bench *b, const char *path, const sam2_model_options *options, bench_times *out,
+                       sam2_error *error);
+
 /* What PEAK_... a precision is compared with. */
 peak_kind bench_peak_kind(sam2_precision precision);
 

@@ -26,12 +26,18 @@ typedef struct column {
 
 static const column columns[] = {{"model", 12},  {"prec", 5},    {"threads", 7},   {"load", 7},
                                  {"encode", 17}, {"decode", 13}, {"10 clicks", 9}, {"10 objects", 10},
-                                 {"track", 6},   {"GFLOP", 7},   {"GFLOP/s", 8}, {"% of peak", 9}, {"MiB", 6}};
+                                 {"track", 6},   {"auto", 7},   {"GFLOP", 7},   {"GFLOP/s", 8}, {"% of peak", 9}, {"MiB", 6}};
 enum { COLUMNS = sizeof columns / sizeof *columns };
+
+/* Stages that have to be asked for have no column otherwise. */
+static int shows(const bench *b, int index)
+{
+    return (b->track || strcmp(columns[index].head, "track")) && (b->automatic || strcmp(columns[index].head, "auto"));
+}
 
 static void print_cell(const bench *b, int index, const char *text)
 {
-    if (!b->track && !strcmp(columns[index].head, "track"))
+    if (!shows(b, index))
         return;
     if (b->markdown)
         printf("%s %s%s", index ? " |" : "|", text, index == COLUMNS - 1 ? " |\n" : "");
@@ -54,7 +60,7 @@ void report_head(const bench *b)
     for (int i = 0; i < COLUMNS; i++)
         print_cell(b, i, columns[i].head);
     for (int i = 0; i < COLUMNS && b->markdown; i++)
-        if (b->track || strcmp(columns[i].head, "track"))
+        if (shows(b, i))
             printf("| ---%s", i == COLUMNS - 1 ? " |\n" : " ");
 }
 
@@ -109,6 +115,10 @@ void report_row(const bench *b, const bench_row *row)
     CELL("%.1f", row->times[BENCH_OBJECTS].median);
     if (row->track.median > 0.0)
         CELL("%.0f", row->track.median);
+    else
+        CELL("%s", "");
+    if (row->automatic.median > 0.0)
+        CELL("%.0f", row->automatic.median);
     else
         CELL("%s", "");
     CELL("%.1f", row->gflop);
@@ -208,6 +218,8 @@ json_t *report_row_json(const bench_row *row)
         failed = set_times(json, names[stage], row->times[stage]);
     if (!failed && row->track.median > 0.0)
         failed = set_times(json, "track_ms", row->track);
+    if (!failed && row->automatic.median > 0.0)
+        failed = set_times(json, "auto_ms", row->automatic);
     failed = failed || json_object_set_new(json, "gflop", rounded(row->gflop)) ||
              json_object_set_new(json, "gflops", rounded(rate_of(row)));
     if (!failed && row->peak > 0.0)

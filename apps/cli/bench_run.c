@@ -149,6 +149,8 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
         row->times[stage] = bench_summary(b->samples[stage], b->runs);
     if (b->track && bench_track(b, path, &options, &row->track, error) && error->code != SAM2_ERROR_UNSUPPORTED)
         return error->code;
+    if (b->automatic && bench_auto(b, path, &options, &row->automatic, error))
+        return error->code;
     if (b->profile && measure_profile(b, path, &options, row, error))
         return error->code;
     return SAM2_OK;
