@@ -40,7 +40,7 @@ filter=
 run release release -DSAM2_WERROR=ON
 if [ "$what" = all ]; then
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 run asan asan
-    filter='-R threads|pool'
+    filter='-R threads|pool|test_track$'
     run tsan tsan
     filter='-E model_sam2'
     run clang clang

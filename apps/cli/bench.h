@@ -48,7 +48,7 @@ typedef struct bench {
     int model_count;
     int precisions[BENCH_VALUES], precision_count; /* 0: none was asked for, so all that there are */
     int threads[BENCH_VALUES], thread_count;       /* 0: all processors */
-    int runs, profile, markdown, track, automatic, table;
+    int runs, profile, markdown, track, automatic, table, plain;
     const char *input, *json_file, *plot_file;
     media_picture picture;
     uint8_t *mask;     /* [height][width] of the picture */

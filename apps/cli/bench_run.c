@@ -126,6 +126,7 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
     options.threads = threads;
     options.image_size = b->common.size;
     options.isa = b->common.isa;
+    options.plain_graph = b->plain;
     for (int run = -1; run < b->runs; run++) { /* the first warms files and clocks up, and is not counted */
         if (round_of(b, path, &options, run, &info, row->model, error))
             return error->code;

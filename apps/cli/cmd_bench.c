@@ -235,6 +235,7 @@ int run_bench(int count, char **arguments)
         ROW_TEXT('i', "input", &b->input, "PICTURE", "a picture (default: one made up, 1800 x 1200)"),
         ROW_FLAG(0, "track", &b->track, "also a frame of a video, one object at full memory"),
         ROW_FLAG(0, "auto", &b->automatic, "also automatic masks, 32 x 32 points with nothing filtered"),
+        ROW_FLAG(0, "plain-graph", &b->plain, "the official graph, layer by layer, for comparison"),
         ROW_FLAG(0, "profile", &b->profile, "where the time goes, by stage and by operation (-v: both together)"),
         ROW_FLAG(0, "markdown", &b->markdown, "the table in Markdown"),
         ROW_FLAG(0, "table", &b->table,
