@@ -4,7 +4,7 @@
 
 #include "bench.h"
 
-enum { FRAMES_BEFORE = 16 }; /* then all memories and pointers are there */
+enum { FRAMES_BEFORE = 8 }; /* then all memories are there */
 
 typedef struct video_parts {
     sam2_model *model;
