@@ -1,0 +1,43 @@
+"""Writes the averaged weights of a checkpoint of train.py as the file that the program reads; several checkpoints: their mean.
+
+    python export.py CHECKPOINT… OUT.safetensors
+
+bfloat16, the official names, the yaml's `model` node as JSON under "sam2.config" in the metadata. The file is read back and has to load strictly.
+"""
+import argparse
+import json
+import os
+
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
+
+import model
+
+LARGEST = 8_500_000
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("checkpoints", nargs="+")
+    ap.add_argument("out")
+    a = ap.parse_args()
+    found = [model.read_weights(path)["model"] for path in a.checkpoints]
+    part = a.out.removesuffix(".safetensors") + ".part.safetensors"
+    mean = {k: (sum(f[k].float() for f in found) / len(found)).bfloat16().contiguous() for k in found[0]}
+    wrong = [k for k, v in mean.items() if not torch.isfinite(v).all()]
+    if wrong:
+        raise SystemExit(f"{a.checkpoints[0]}: {wrong[0]} is not finite")
+    config = OmegaConf.to_container(OmegaConf.load(os.path.join(model.HERE, model.YAML)).model)
+    save_file(mean, part, {"format": "pt", "sam2.config": json.dumps(config, separators=(",", ":"))})
+    model.build(part)
+    model.video_predictor(part)
+    size = os.path.getsize(part)
+    if size > LARGEST:
+        raise SystemExit(f"{a.out}: {size} bytes, more than {LARGEST}")
+    os.replace(part, a.out)
+    print(f"{a.out}: {len(mean)} tensors, {sum(v.numel() for v in mean.values())} numbers, {size} bytes")
+
+
+if __name__ == "__main__":
+    main()
