@@ -1,5 +1,6 @@
 #include "predict/enlarge.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MIDDLE_PIECE 1024
@@ -120,13 +121,15 @@ enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory)
 #define LARGEST 1e37f
 #define UNCLEAR 0xff
 
+/* Columns of noise come together: only every so many is looked at again. */
+#define LOOK_AGAIN 8
+
 typedef struct column {
     const enlarge *e;
     size_t side;           /* source_rows */
     const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the source */
-    float threshold[ENLARGE_MAX_LEVELS];
+    float threshold[ENLARGE_MAX_LEVELS]; /* infinite, and so never passed, where there are fewer */
     float above[ENLARGE_MAX_LEVELS], below[ENLARGE_MAX_LEVELS]; /* clear from here on, and up to here */
-    int count;
     const enlarge_taps *taps;
     float *values;
     enlarge_use_level use;
@@ -145,7 +148,7 @@ static void put_run(const column *c, size_t from, size_t to, int level)
 static int level_of(const column *c, float value)
 {
     int level = 0;
-    for (int i = 0; i < c->count; i++)
+    for (int i = 0; i < ENLARGE_MAX_LEVELS; i++)
         level += value > c->threshold[i];
     return level;
 }
@@ -172,21 +175,30 @@ static void put_segment(const column *c, size_t r)
  * that weighing may overflow. */
 static size_t classify(column *c)
 {
-    size_t side = c->side, mixed = 0;
-    bool large = false;
-    for (size_t r = 0; r < side; r++) {
-        float p = c->profile[r];
-        int sure = 0, perhaps = 0;
-        for (int i = 0; i < c->count; i++) {
-            sure += p >= c->above[i];
-            perhaps += p > c->below[i];
-        }
-        bool beyond = p > LARGEST || p < -LARGEST;
+    const size_t side = c->side;
+    const float up0 = c->above[0], up1 = c->above[1], up2 = c->above[2];
+    const float low0 = c->below[0], low1 = c->below[1], low2 = c->below[2];
+    const float *profile = c->profile;
+    uint8_t *kind = c->kind;
+    int large = 0, mixed = 0;
+    for (size_t r = 0; r < side; r++) { /* without branches: the compiler makes vectors of it */
+        float p = profile[r];
+        int sure = (p >= up0) + (p >= up1) + (p >= up2), perhaps = (p > low0) + (p > low1) + (p > low2);
+        int beyond = (p > LARGEST) | (p < -LARGEST);
         large |= beyond;
-        c->kind[r] = (uint8_t)(sure != perhaps || beyond ? UNCLEAR : sure);
-        mixed += r > 0 && (c->kind[r] != c->kind[r - 1] || c->kind[r] == UNCLEAR);
+        kind[r] = (uint8_t)((sure != perhaps) | beyond ? UNCLEAR : sure);
     }
-    return large ? SIZE_MAX : mixed;
+    for (size_t r = 1; r < side; r++)
+        mixed += (kind[r] != kind[r - 1]) | (kind[r] == UNCLEAR);
+    return large ? SIZE_MAX : (size_t)mixed;
+}
+
+static bool has_large(const column *c)
+{
+    int large = 0;
+    for (size_t r = 0; r < c->side; r++)
+        large |= (c->profile[r] > LARGEST) | (c->profile[r] < -LARGEST);
+    return large;
 }
 
 static void put_column(column *c)
@@ -267,44 +279,51 @@ static void fill_profile(const enlarge *e, middle_columns *m, size_t x, float *p
         profile[y] = (1.0f - share) * left[y] + share * right[y];
 }
 
+/* Eight bytes, the first of them lowest. */
+static uint64_t eight(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
 /* Where hardly a segment is clear, the whole column by vectors. The kernel's second direction has the share 0, which
  * changes no finite number. */
 static void put_dense(const column *c)
 {
     enum { PIECE = 4096 };
-    uint8_t level[PIECE];
+    uint8_t memory[8 + PIECE + 8], *level = memory + 8; /* level[-1]: the one before the piece */
+    const float t0 = c->threshold[0], t1 = c->threshold[1], t2 = c->threshold[2];
     size_t height = c->e->height, from = 0;
-    int current = 0;
     c->e->k->bilinear_row_f32(height, c->profile, c->profile, c->taps->low, c->taps->high, c->taps->share, 0.0f,
                               c->values);
+    level[-1] = (uint8_t)level_of(c, c->values[0]);
     for (size_t start = 0; start < height; start += PIECE) {
         size_t n = height - start < PIECE ? height - start : PIECE;
         const float *v = c->values + start;
-        memset(level, 0, n);
-        for (int i = 0; i < c->count; i++) {
-            float t = c->threshold[i];
-            for (size_t y = 0; y < n; y++)
-                level[y] = (uint8_t)(level[y] + (v[y] > t));
-        }
-        for (size_t y = 0; y < n;) {
-            uint64_t word, same = (uint8_t)current * 0x0101010101010101u;
-            for (; y + 8 <= n && (memcpy(&word, &level[y], 8), word == same); y += 8)
-                ;
-            while (y < n && level[y] == current)
-                y++;
-            if (y == n)
-                break;
-            put_run(c, from, start + y, current);
-            from = start + y;
-            current = level[y];
-        }
+        for (size_t y = 0; y < n; y++)
+            level[y] = (uint8_t)((v[y] > t0) + (v[y] > t1) + (v[y] > t2));
+        memset(level + n, level[n - 1], 8); /* no change behind the end */
+        for (size_t y = 0; y < n; y += 8)
+            for (uint64_t change = eight(level + y) ^ eight(level + y - 1); change;) {
+                int at = __builtin_ctzll(change) / 8;
+                size_t to = start + y + (size_t)at;
+                put_run(c, from, to, level[y + (size_t)at - 1]);
+                from = to;
+                change &= ~((uint64_t)0xff << 8 * at);
+            }
+        level[-1] = level[n - 1];
     }
-    put_run(c, from, height, current);
+    put_run(c, from, height, level[-1]);
 }
 
 static void set_thresholds(column *c, const float *thresholds, int count)
 {
-    c->count = count;
+    for (int i = 0; i < ENLARGE_MAX_LEVELS; i++)
+        c->threshold[i] = c->above[i] = c->below[i] = INFINITY;
     for (int i = 0; i < count; i++) {
         float t = thresholds[i], margin = (t < 0.0f ? -t : t) * MARGIN + LEAST;
         c->threshold[i] = t;
@@ -326,6 +345,7 @@ void enlarge_levels(const enlarge *e, const float *thresholds, int count, const 
                 .use = use,
                 .user = user};
     size_t row = 0;
+    bool dense = false;
     set_thresholds(&c, thresholds, count);
     for (size_t y = 0; y < e->height; y++) {
         uint32_t top, bottom;
@@ -338,8 +358,11 @@ void enlarge_levels(const enlarge *e, const float *thresholds, int count, const 
         first[row] = (uint32_t)e->height;
     for (c.x = 0; c.x < e->width; c.x++) {
         fill_profile(e, &middle, c.x, c.profile);
-        size_t mixed = classify(&c);
-        if (of_rows && mixed > c.side / 8 && mixed != SIZE_MAX)
+        if (!dense || c.x % LOOK_AGAIN == 0 || has_large(&c)) {
+            size_t mixed = classify(&c);
+            dense = of_rows && mixed > c.side / 8 && mixed != SIZE_MAX;
+        }
+        if (dense)
             put_dense(&c);
         else
             put_column(&c);
