@@ -247,6 +247,62 @@ static void small_regions(void **unused)
     }
 }
 
+static void encode(const uint8_t *mask, int width, int height, const char *want)
+{
+    sam2_error error;
+    char text[64];
+    size_t length;
+    need_ok(sam2_rle_from_bytes(mask, width, height, width, text, sizeof text, &length, &error), &error);
+    assert_string_equal(text, want);
+}
+
+/* What pycocotools writes for masks of one kind, one pixel, and a block. */
+static void official_texts(void **unused)
+{
+    (void)unused;
+    uint8_t empty[12] = {0}, full[12], pixel[12] = {0}, block[100] = {0};
+    memset(full, 1, sizeof full);
+    pixel[1 * 4 + 2] = 1; /* row 1, column 2 of 3 x 4 */
+    for (int y = 7; y < 9; y++)
+        for (int x = 3; x < 5; x++)
+            block[y * 10 + x] = 1;
+    encode(empty, 4, 3, "<");
+    encode(full, 4, 3, "0<");
+    encode(pixel, 4, 3, "714");
+    encode(block, 10, 10, "U1280[1");
+}
+
+/* A square with a hole of 9 pixels, and an island of 25: less than the limit is what goes. */
+static void strictly_less(void **unused)
+{
+    (void)unused;
+    static uint8_t mask[100 * 100], got[100 * 100];
+    static const struct {
+        int64_t least;
+        int hole_filled, island_gone;
+    } cases[] = {{9, 0, 0}, {10, 1, 0}, {25, 1, 0}, {26, 1, 1}};
+    for (int y = 0; y < 100; y++)
+        for (int x = 0; x < 100; x++)
+            mask[y * 100 + x] = (x >= 10 && x < 60 && y >= 10 && y < 60 && !(x >= 30 && x < 33 && y >= 30 && y < 33)) ||
+                                (x >= 80 && x < 85 && y >= 80 && y < 85);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sam2_error error;
+        char text[TEXT], cleaned[TEXT];
+        size_t length;
+        int changed;
+        need_ok(sam2_rle_from_bytes(mask, 100, 100, 100, text, TEXT, &length, &error), &error);
+        const sam2_rle rle = {100, 100, text};
+        need_ok(sam2_rle_remove_small_regions(&rle, cases[i].least, cleaned, TEXT, &length, &changed, NULL, &error),
+                &error);
+        const sam2_rle after = {100, 100, cleaned};
+        need_ok(sam2_rle_to_bytes(&after, 1, got, 100, &error), &error);
+        assert_int_equal(got[31 * 100 + 31], cases[i].hole_filled);
+        assert_int_equal(got[82 * 100 + 82], !cases[i].island_gone);
+        assert_int_equal(changed, cases[i].hole_filled || cases[i].island_gone);
+        assert_int_equal(got[20 * 100 + 20], 1);
+    }
+}
+
 static void no_masks(void **unused)
 {
     (void)unused;
@@ -281,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(sets),
                                        cmocka_unit_test(parts),          cmocka_unit_test(polygons),
-                                       cmocka_unit_test(small_regions),  cmocka_unit_test(no_masks)};
+                                       cmocka_unit_test(small_regions),  cmocka_unit_test(no_masks),
+                                       cmocka_unit_test(official_texts), cmocka_unit_test(strictly_less)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
