@@ -99,7 +99,7 @@ typedef struct bench_row {
     double peak;       /* GFLOP/s of the precision, measured before and after, on so many threads; 0: unknown */
     double memory_mib; /* 0: unknown */
     double parameters;
-    bench_times track, automatic; /* a frame of a video, automatic masks; all 0 where they were not run */
+    bench_times track, automatic;   /* a frame of a video, automatic masks; all 0 where they were not run */
     bench_profile *encode, *decode; /* or NULL */
 } bench_row;
 

@@ -24,9 +24,9 @@ typedef struct column {
     int width;
 } column;
 
-static const column columns[] = {{"model", 12},  {"prec", 5},    {"threads", 7},   {"load", 7},
-                                 {"encode", 17}, {"decode", 13}, {"10 clicks", 9}, {"10 objects", 10},
-                                 {"track", 6},   {"auto", 7},   {"GFLOP", 7},   {"GFLOP/s", 8}, {"% of peak", 9}, {"MiB", 6}};
+static const column columns[] = {{"model", 12},  {"prec", 5},      {"threads", 7},     {"load", 7},  {"encode", 17},
+                                 {"decode", 13}, {"10 clicks", 9}, {"10 objects", 10}, {"track", 6}, {"auto", 7},
+                                 {"GFLOP", 7},   {"GFLOP/s", 8},   {"% of peak", 9},   {"MiB", 6}};
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 /* Stages that have to be asked for have no column otherwise. */

@@ -39,7 +39,8 @@ void table_print(const bench *b)
 {
     if (!b->row_count)
         return;
-    printf("\n| model | precision | parameters, M | GFLOP | load, ms | encode | decode | ten clicks | automatic masks | track, a "
+    printf("\n| model | precision | parameters, M | GFLOP | load, ms | encode | decode | ten clicks | automatic masks "
+           "| track, a "
            "frame | peak, MiB | encode, times %s | decode, times %s |\n",
            b->rows[0].model, b->rows[0].model);
     printf("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
@@ -95,11 +96,12 @@ static int put_plot(FILE *f, const bench *b)
         return -1;
     const double low = floor(log10(least)), decades = fmax(1.0, ceil(log10(greatest)) - low);
     const int height = TOP + b->row_count * (BAR + GAP) + BOTTOM;
-    int failed = fprintf(f,
-                         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
-                         "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-                         "<text x=\"%d\" y=\"24\" font-size=\"15\">Encoding a picture, %d threads</text>\n",
-                         LEFT + AXIS + RIGHT, height, LEFT, b->most_threads) < 0;
+    int failed =
+        fprintf(f,
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
+                "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+                "<text x=\"%d\" y=\"24\" font-size=\"15\">Encoding a picture, %d threads</text>\n",
+                LEFT + AXIS + RIGHT, height, LEFT, b->most_threads) < 0;
     failed |= put_axis(f, low, decades, height);
     for (int i = 0; i < b->row_count; i++) {
         const bench_row *r = &b->rows[i];

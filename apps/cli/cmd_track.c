@@ -63,8 +63,9 @@ static void scale_points(const track *t, const track_prompt *p, sam2_point *poin
         points[i] = (sam2_point){p->points[i].x * across, p->points[i].y * down, p->points[i].label};
         if (points[i].x < 0 || points[i].y < 0 || points[i].x > (float)t->about->width ||
             points[i].y > (float)t->about->height)
-            warn("object %lld, frame %lld: the point %g,%g lies outside the picture of %d x %d pixels", (long long)p->id,
-                 (long long)p->frame, (double)points[i].x, (double)points[i].y, t->about->width, t->about->height);
+            warn("object %lld, frame %lld: the point %g,%g lies outside the picture of %d x %d pixels",
+                 (long long)p->id, (long long)p->frame, (double)points[i].x, (double)points[i].y, t->about->width,
+                 t->about->height);
     }
     *box = (sam2_box){p->box.x0 * across, p->box.y0 * down, p->box.x1 * across, p->box.y1 * down};
 }

@@ -111,12 +111,12 @@ static json_t *object_json(const track *t, const sam2_tracked *o, int64_t area, 
 {
     char *counts = mask_rle(t->mask, t->about->width, t->about->height, box);
     json_t *bounds = area ? json_pack("[i,i,i,i]", box[0], box[1], box[2], box[3]) : json_null();
-    json_t *json = !counts ? NULL
-                           : json_pack("{s:I, s:b, s:o, s:o, s:b, s:I, s:O, s:{s:[i,i], s:s}}", "id", (json_int_t)o->id,
-                                       "present", o->present, "object_score", json_number(o->mask.object_score),
-                                       "score", json_number(o->mask.score), "prompted", o->conditioning, "area",
-                                       (json_int_t)area, "bbox", bounds, "rle", "size", t->about->height,
-                                       t->about->width, "counts", counts);
+    json_t *json = !counts
+                       ? NULL
+                       : json_pack("{s:I, s:b, s:o, s:o, s:b, s:I, s:O, s:{s:[i,i], s:s}}", "id", (json_int_t)o->id,
+                                   "present", o->present, "object_score", json_number(o->mask.object_score), "score",
+                                   json_number(o->mask.score), "prompted", o->conditioning, "area", (json_int_t)area,
+                                   "bbox", bounds, "rle", "size", t->about->height, t->about->width, "counts", counts);
     json_decref(bounds);
     free(counts);
     return json;
@@ -249,9 +249,9 @@ static int write_labels(track *t, const media_frame *frame)
 
 static int write_line(track *t, const media_frame *frame, json_t *objects)
 {
-    json_t *line = json_pack("{s:I, s:o, s:o, s:O}", "frame", (json_int_t)frame->index, "pts_ms",
-                             json_number(frame->pts_ms), "file", frame->file ? json_text(frame->file) : json_null(),
-                             "objects", objects);
+    json_t *line =
+        json_pack("{s:I, s:o, s:o, s:O}", "frame", (json_int_t)frame->index, "pts_ms", json_number(frame->pts_ms),
+                  "file", frame->file ? json_text(frame->file) : json_null(), "objects", objects);
     int failed = !line || json_dumpf(line, t->json.file, JSON_COMPACT | JSON_REAL_PRECISION(9)) ||
                  fputc('\n', t->json.file) == EOF || fflush(t->json.file);
     json_decref(line);

@@ -16,8 +16,7 @@ static track_prompt *put(track_prompts *prompts, int64_t id, int64_t frame)
             return &prompts->list[i];
     if (prompts->count == prompts->capacity) {
         int capacity = prompts->capacity ? 2 * prompts->capacity : 8;
-        track_prompt *list =
-            capacity > MOST_PROMPTS ? NULL : realloc(prompts->list, (size_t)capacity * sizeof *list);
+        track_prompt *list = capacity > MOST_PROMPTS ? NULL : realloc(prompts->list, (size_t)capacity * sizeof *list);
         if (!list)
             return NULL;
         prompts->list = list;

@@ -96,7 +96,8 @@ sam2_status sam2_tracker_prompt(sam2_tracker *tracker, const sam2_features *feat
     if (!p.mask && !p.box && !p.point_count)
         return error_set(error, SAM2_ERROR_ARGUMENT, "the prompt is empty: no point, box or mask");
     if (p.box && keep_points)
-        return error_set(error, SAM2_ERROR_ARGUMENT, "a box comes before all points: it cannot be added to earlier ones");
+        return error_set(error, SAM2_ERROR_ARGUMENT,
+                         "a box comes before all points: it cannot be added to earlier ones");
     TRY(check_prompt(&p, features, 0, true, error));
     return tracker_prompt(tracker, features, frame, id, &p, keep_points != 0, error);
 }

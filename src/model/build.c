@@ -151,8 +151,8 @@ static void load_image_encoder(builder *b)
         if (b->plain)
             m->conv_s[level] = builder_linear(b, second, n, dim);
         else
-            m->high_res[level] = builder_merged(b, first, second, UNDER("%s.merged", second), n, dim,
-                                                (size_t)c->stage_dims[level]);
+            m->high_res[level] =
+                builder_merged(b, first, second, UNDER("%s.merged", second), n, dim, (size_t)c->stage_dims[level]);
     }
     m->no_mem_embed = builder_plain(b, "no_mem_embed", NULL);
 }
@@ -351,8 +351,7 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
 }
 
 sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out,
-                        sam2_error *error)
+                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out, sam2_error *error)
 {
     const build_options options = {
         .limit = limit, .precision = precision, .threads = threads, .in_place = in_place, .plain = plain};

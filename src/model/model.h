@@ -76,7 +76,7 @@ typedef struct memory_weights {
 typedef struct model {
     model_config config;
     sam2_precision precision; /* F32 or BF16: of the products that the precision plan says */
-    bool plain; /* the official graph, without simplification */
+    bool plain;               /* the official graph, without simplification */
     kernels kernels;
     pool *pool;
     sam2_allocator allocator;

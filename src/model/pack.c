@@ -149,9 +149,9 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
 
 /* Two layers in one. */
 typedef struct merge_place {
-    float *rows, *bias;   /* [n, k], [n] */
-    float *w1, *b1, *w2;  /* [middle, k], [middle], [middle] */
-    double *sums;         /* [k] */
+    float *rows, *bias;  /* [n, k], [n] */
+    float *w1, *b1, *w2; /* [middle, k], [middle], [middle] */
+    double *sums;        /* [k] */
 } merge_place;
 
 static void merge(const builder *b, const char *first, const char *second, size_t n, size_t middle, size_t k,
@@ -183,9 +183,9 @@ linear builder_merged(builder *b, const char *first, const char *second, const c
     snprintf(bias_name, sizeof bias_name, "%.80s.bias", constant);
     const weights_tensor *t = builder_tensor(b, first, "weight"), *held = weights_constant(b->w, constant),
                          *held_bias = weights_constant(b->w, bias_name);
-    const bool narrow = precision_of(first, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16 &&
-                        (b->by_storage ? (held ? held->type : t->type) == WEIGHTS_BF16
-                                       : b->m->precision == SAM2_PRECISION_BF16);
+    const bool narrow =
+        precision_of(first, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16 &&
+        (b->by_storage ? (held ? held->type : t->type) == WEIGHTS_BF16 : b->m->precision == SAM2_PRECISION_BF16);
     const weights_form form = wanted_form(b, narrow), bias_form = {.given = true, .type = WEIGHTS_F32};
     linear l = {.n = n, .k = k};
     const void *packed;

@@ -6,7 +6,7 @@
 typedef struct bank_job {
     const exec *ex;
     const bank_args *a;
-    size_t tiles, block; /* queries an item takes */
+    size_t tiles, block;  /* queries an item takes */
     float *keys, *values; /* [tiles][packed] */
     size_t key_floats, value_floats;
     uint8_t *scratch; /* [threads][scratch_bytes] */

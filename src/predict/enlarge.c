@@ -126,8 +126,8 @@ enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory)
 
 typedef struct column {
     const enlarge *e;
-    size_t side;           /* source_rows */
-    const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the source */
+    size_t side;                         /* source_rows */
+    const uint32_t *first;               /* [side + 1]: the first row of the picture below each row of the source */
     float threshold[ENLARGE_MAX_LEVELS]; /* infinite, and so never passed, where there are fewer */
     float above[ENLARGE_MAX_LEVELS], below[ENLARGE_MAX_LEVELS]; /* clear from here on, and up to here */
     const enlarge_taps *taps;
@@ -337,13 +337,8 @@ void enlarge_levels(const enlarge *e, const float *thresholds, int count, const 
 {
     uint32_t first[ENLARGE_MAX_MIDDLE + 1];
     middle_columns middle = {.kept = {UINT32_MAX, UINT32_MAX}};
-    column c = {.e = e,
-                .side = source_rows(e),
-                .first = first,
-                .taps = of_rows,
-                .values = values,
-                .use = use,
-                .user = user};
+    column c = {
+        .e = e, .side = source_rows(e), .first = first, .taps = of_rows, .values = values, .use = use, .user = user};
     size_t row = 0;
     bool dense = false;
     set_thresholds(&c, thresholds, count);

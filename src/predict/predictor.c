@@ -292,8 +292,8 @@ sam2_status result_make_room(sam2_result *r, const model *m, const sam2_features
 
 /* Orders the masks that are asked for, now that their scores are known, writes down what is known of them, and says
  * which are made and where they go. */
-static void want_masks(const model *m, decode_object *d, const predict_buffers *b, const sam2_predict_options *options, float least,
-                       sam2_result *result, int object)
+static void want_masks(const model *m, decode_object *d, const predict_buffers *b, const sam2_predict_options *options,
+                       float least, sam2_result *result, int object)
 {
     size_t count = (size_t)result->side * (size_t)result->side, slot = (size_t)object * (size_t)result->masks;
     float *logits = (float *)result->logits + slot * count;
@@ -364,8 +364,8 @@ static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prom
 }
 
 sam2_status predict_objects(sam2_context *c, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, float least, sam2_result *result, int first,
-                            int *done, sam2_error *error)
+                            const sam2_predict_options *options, float least, sam2_result *result, int first, int *done,
+                            sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};

@@ -91,7 +91,7 @@ sam2_status result_make_room(sam2_result *result, const model *m, const sam2_fea
  * says of how many. Masks whose score is not above `least` are not made; with one mask an object, those of objects
  * neither of whose candidates is. */
 sam2_status predict_objects(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, float least, sam2_result *result, int first,
-                            int *done, sam2_error *error);
+                            const sam2_predict_options *options, float least, sam2_result *result, int first, int *done,
+                            sam2_error *error);
 
 #endif

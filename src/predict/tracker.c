@@ -179,8 +179,8 @@ typedef struct run {
     const memory_bank *bank; /* NULL: no memory is looked at */
     const net_point *points;
     size_t point_count;
-    const sam2_prompt *mask;   /* a mask prompt, instead of points */
-    const float *previous;     /* logits of the frame so far, clamped; or NULL */
+    const sam2_prompt *mask; /* a mask prompt, instead of points */
+    const float *previous;   /* logits of the frame so far, clamped; or NULL */
     bool prompted;
     track_entry *out;
 } run;
@@ -277,8 +277,7 @@ static sam2_status run_measured(const run *r, sam2_error *error)
     if (measured.peak > t->work_bytes) {
         arena whole = {.base = t->work, .capacity = t->work_bytes};
         arena_open(&whole);
-        TRY(alloc_grow(&t->allocator, &t->work, &t->work_bytes, 0, measured.peak, "the workspace of a tracker",
-                       error));
+        TRY(alloc_grow(&t->allocator, &t->work, &t->work_bytes, 0, measured.peak, "the workspace of a tracker", error));
     }
     arena work = {.base = t->work, .capacity = t->work_bytes};
     ex.arena = &work;

@@ -10,7 +10,7 @@
 
 #include <limits.h>
 
-#define TRACK_POINTERS 16       /* max_obj_ptrs_in_encoder */
+#define TRACK_POINTERS 16 /* max_obj_ptrs_in_encoder */
 /* Frame numbers that every distance and product of them fits into. */
 #define TRACK_MOST_FRAME ((int64_t)INT_MAX / 4)
 #define TRACK_ABSENT (-1024.0f) /* NO_OBJ_SCORE: the logits of an object that is not there */

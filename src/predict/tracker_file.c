@@ -17,8 +17,8 @@
 #define HEADER_CHECKED 120
 static const char magic[8] = {'S', 'A', 'M', '2', 'T', 'R', 'C', 'K'};
 
-enum { STARTED = 1, EVALUATION = 2, KEEP_CORRECTIONS = 4 };            /* of a tracker */
-enum { CONDITIONING = 1, PENDING = 2, PRESENT = 4, WHOLE = 8 };        /* of an entry */
+enum { STARTED = 1, EVALUATION = 2, KEEP_CORRECTIONS = 4 };     /* of a tracker */
+enum { CONDITIONING = 1, PENDING = 2, PRESENT = 4, WHOLE = 8 }; /* of an entry */
 
 /* ---- writing: once to measure, once to fill ---- */
 
@@ -257,11 +257,10 @@ static sam2_status read_options(const uint8_t *p, const char *path, const model 
     o->history = (int64_t)get_u64(p + 72);
     const int width = low(get_u64(p + 24)), height = high(get_u64(p + 24));
     if (o->memory_frames < 1 || o->memory_frames > m->config.memory_slots ||
-        (o->conditioning_limit != -1 && o->conditioning_limit < 2) || o->memory_stride < 1 ||
-        o->memory_stride > 1000 || o->hole_area < 0 || o->frame_count < 0 || o->frame_count > TRACK_MOST_FRAME ||
-        o->history < -1 || o->history > TRACK_MOST_FRAME || width < 0 || height < 0 || width > 65536 ||
-        height > 65536 || get_u64(p + 32) > (uint64_t)TRACK_MOST_FRAME ||
-        (!width != !height) || (!width && (flags & STARTED)))
+        (o->conditioning_limit != -1 && o->conditioning_limit < 2) || o->memory_stride < 1 || o->memory_stride > 1000 ||
+        o->hole_area < 0 || o->frame_count < 0 || o->frame_count > TRACK_MOST_FRAME || o->history < -1 ||
+        o->history > TRACK_MOST_FRAME || width < 0 || height < 0 || width > 65536 || height > 65536 ||
+        get_u64(p + 32) > (uint64_t)TRACK_MOST_FRAME || (!width != !height) || (!width && (flags & STARTED)))
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the header does not fit the model", path);
     return SAM2_OK;
 }

@@ -309,8 +309,15 @@ static void no_masks(void **unused)
     static const struct {
         int width, height;
         const char *counts;
-    } bad[] = {{4, 4, ""},   {4, 4, "1"},    {4, 4, "\x7f"},    {4, 4, "PPPPPPPPPPPPPPPPPPPP"}, {4, 4, "oooooooooooooooooo"},
-               {4, 4, "`1"}, {0, 4, "@"},    {4, 70000, "0"},   {4, 4, "a0"}};
+    } bad[] = {{4, 4, ""},
+               {4, 4, "1"},
+               {4, 4, "\x7f"},
+               {4, 4, "PPPPPPPPPPPPPPPPPPPP"},
+               {4, 4, "oooooooooooooooooo"},
+               {4, 4, "`1"},
+               {0, 4, "@"},
+               {4, 70000, "0"},
+               {4, 4, "a0"}};
     uint8_t bytes[16];
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sam2_error error;

@@ -398,8 +398,10 @@ static void wrong_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(objects_and_threads_change_no_bits), cmocka_unit_test(a_file_brings_everything_back),
-        cmocka_unit_test(memory_does_not_grow),               cmocka_unit_test(every_allocation_fails_in_turn),
+        cmocka_unit_test(objects_and_threads_change_no_bits),
+        cmocka_unit_test(a_file_brings_everything_back),
+        cmocka_unit_test(memory_does_not_grow),
+        cmocka_unit_test(every_allocation_fails_in_turn),
         cmocka_unit_test(wrong_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,7 +188,8 @@ static void check_masks(const checker *c, const sam2_result *result, size_t pixe
                 area += bytes[i];
             for (size_t i = 0; i < 4096; i++)
                 differing += bytes[sample_index(i, pixels)] != bit(samples + 512 * m, i);
-            if (fabs((double)area - (double)areas[m]) > (c->sam1 ? 5e-4 : 2.5e-4) * (double)areas[m] + 2.0 || differing > 2)
+            if (fabs((double)area - (double)areas[m]) > (c->sam1 ? 5e-4 : 2.5e-4) * (double)areas[m] + 2.0 ||
+                differing > 2)
                 fail_msg("%s: mask %d has %lld pixels, expected %.0f; %zu of 4096 sampled pixels differ", c->prefix, m,
                          (long long)area, (double)areas[m], differing);
         }

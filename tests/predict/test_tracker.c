@@ -285,8 +285,8 @@ static void check_state(const session *s)
     float *rows = fixture_get(s->clip->fixture, s->name, "rows", &n);
     if (!rows)
         return;
-    float *scores = fixture_need(s->clip->fixture, s->name, "score", NULL), *memory = malloc(tokens * width * sizeof *memory),
-          *map = malloc(tokens * width * sizeof *map);
+    float *scores = fixture_need(s->clip->fixture, s->name, "score", NULL),
+          *memory = malloc(tokens * width * sizeof *memory), *map = malloc(tokens * width * sizeof *map);
     assert_non_null(memory);
     assert_non_null(map);
     for (size_t i = 0; i < n / 3; i++) {
@@ -333,7 +333,8 @@ static void run_case(clip *c, const char *name)
     size_t n;
     session s = {.clip = c, .name = name};
     s.blank = fixture_get(c->fixture, name, "blank", &s.blank_count);
-    float *settings = fixture_need(c->fixture, name, "settings", NULL), *calls = fixture_need(c->fixture, name, "calls", &n);
+    float *settings = fixture_need(c->fixture, name, "settings", NULL),
+          *calls = fixture_need(c->fixture, name, "calls", &n);
     s.outputs = fixture_need(c->fixture, name, "outputs", &s.output_count);
     s.sums = fixture_need(c->fixture, name, "outputs.sums", NULL);
     s.shown = fixture_get(c->fixture, name, "shown", &s.shown_count);

@@ -108,8 +108,8 @@ static void formats(void **state)
     write_scene("scene.png", 7, labels);
     const run_result *r = run_expect(0, "auto -i scene.png -o - -q --labels numbers.png --overlay over.png " LOOSE);
     json_t *json = load(r->out), *first = json_array_get(json_object_get(json, "annotations"), 0);
-    static const char *const keys[] = {"segmentation", "area",         "bbox",           "predicted_iou",
-                                       "point_coords", "stability_score", "crop_box"};
+    static const char *const keys[] = {"segmentation",    "area",    "bbox", "predicted_iou", "point_coords",
+                                       "stability_score", "crop_box"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         assert_non_null(json_object_get(first, keys[i]));
     assert_true(json_is_string(json_object_get(json_object_get(first, "segmentation"), "counts")));

@@ -254,7 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(shape),      cmocka_unit_test(json_alone),
                                        cmocka_unit_test(precisions), cmocka_unit_test(profile),
-                                       cmocka_unit_test(markdown), cmocka_unit_test(table_of_models),   cmocka_unit_test(medians),
-                                       cmocka_unit_test(totals)};
+                                       cmocka_unit_test(markdown),   cmocka_unit_test(table_of_models),
+                                       cmocka_unit_test(medians),    cmocka_unit_test(totals)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -143,7 +143,8 @@ static void refusals(void **state)
 
 static void help(void **state)
 {
-    static const char *const commands[] = {"segment", "encode", "convert", "synth", "info", "bench", "eval", "track", "auto"};
+    static const char *const commands[] = {"segment", "encode", "convert", "synth", "info",
+                                           "bench",   "eval",   "track",   "auto"};
     const run_result *r = run_expect(0, "--help");
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)

@@ -106,7 +106,8 @@ static json_t *line_of(const char *text, int number)
 static void folder_to_everything(void **state)
 {
     (void)state;
-    const run_result *r = run_expect(0, "track -i clip --prompt 1:0:point:70,80 -o masks --json - --overlay out.mp4 -q");
+    const run_result *r =
+        run_expect(0, "track -i clip --prompt 1:0:point:70,80 -o masks --json - --overlay out.mp4 -q");
     need_disc("masks");
     int lines = 0;
     for (const char *p = r->out; *p; p++)
@@ -221,7 +222,8 @@ static void masks_and_data_sets(void **state)
     for (int p = 0; p < WIDTH * HEIGHT; p++)
         mask[p] = mask[p] ? 1 : 0;
     assert_int_equal(
-        media_write_png_indexed("first/clip/frame_7.png", mask, WIDTH, HEIGHT, WIDTH, palette[0], error, sizeof error), 0);
+        media_write_png_indexed("first/clip/frame_7.png", mask, WIDTH, HEIGHT, WIDTH, palette[0], error, sizeof error),
+        0);
     run_expect(0, "track --vos -i set --masks first -o found");
     media_indices labels;
     assert_int_equal(media_read_indices("found/clip/frame_12.png", NULL, &labels, error, sizeof error), 0);
@@ -236,9 +238,9 @@ static void masks_and_data_sets(void **state)
     folder_make("apart/clip/004");
     for (int p = 0; p < WIDTH * HEIGHT; p++)
         mask[p] = in_disc(p % WIDTH, p / WIDTH, 2) ? 1 : 0;
-    assert_int_equal(
-        media_write_png_indexed("apart/clip/004/frame_9.png", mask, WIDTH, HEIGHT, WIDTH, palette[0], error, sizeof error),
-        0);
+    assert_int_equal(media_write_png_indexed("apart/clip/004/frame_9.png", mask, WIDTH, HEIGHT, WIDTH, palette[0],
+                                             error, sizeof error),
+                     0);
     run_expect(0, "track --vos -i set --masks apart -o parts -q");
     assert_true(file_exists("parts/clip/004/frame_7.png")); /* empty */
     assert_int_equal(media_read_indices("parts/clip/004/frame_8.png", NULL, &labels, error, sizeof error), 0);
@@ -262,7 +264,8 @@ static void gone_and_back(void **state)
         assert_int_equal(media_write_png(name, pixels, WIDTH, HEIGHT, 3, WIDTH * 3, error, sizeof error), 0);
         free(pixels);
     }
-    const run_result *r = run_expect(0, "track -i gone --prompt 1:0:point:70,80 -o gone_masks --overlay gone.mp4 --json - -q");
+    const run_result *r =
+        run_expect(0, "track -i gone --prompt 1:0:point:70,80 -o gone_masks --overlay gone.mp4 --json - -q");
     for (int f = 0; f < 7; f++) {
         json_t *line = line_of(r->out, f), *object = json_array_get(json_object_get(line, "objects"), 0);
         const int there = f != 3 && f != 4;
@@ -337,9 +340,12 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folder_to_everything),  cmocka_unit_test(every_source_gives_the_same),
-        cmocka_unit_test(backward_and_both),     cmocka_unit_test(two_objects_as_labels),
-        cmocka_unit_test(masks_and_data_sets),   cmocka_unit_test(gone_and_back),
+        cmocka_unit_test(folder_to_everything),
+        cmocka_unit_test(every_source_gives_the_same),
+        cmocka_unit_test(backward_and_both),
+        cmocka_unit_test(two_objects_as_labels),
+        cmocka_unit_test(masks_and_data_sets),
+        cmocka_unit_test(gone_and_back),
         cmocka_unit_test(wrong_use),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -28,8 +28,8 @@ void k_depthwise_f32_avx2(size_t n, size_t taps, const float *const *x, const fl
             sum[i] = _mm256_loadu_ps(bias + c + 8 * i);
         for (size_t t = 0; t < taps; t++)
             for (int i = 0; i < 4; i++)
-                sum[i] = _mm256_fmadd_ps(_mm256_loadu_ps(weight[t] + c + 8 * i), _mm256_loadu_ps(x[t] + c + 8 * i),
-                                         sum[i]);
+                sum[i] =
+                    _mm256_fmadd_ps(_mm256_loadu_ps(weight[t] + c + 8 * i), _mm256_loadu_ps(x[t] + c + 8 * i), sum[i]);
         for (int i = 0; i < 4; i++)
             _mm256_storeu_ps(y + c + 8 * i, sum[i]);
     }

@@ -11,8 +11,8 @@ void k_rotate_f32_avx512(size_t n, const float *x, const float *cosine, const fl
     }
 }
 
-void k_depthwise_f32_avx512(size_t n, size_t taps, const float *const *x, const float *const *weight,
-                            const float *bias, float *y)
+void k_depthwise_f32_avx512(size_t n, size_t taps, const float *const *x, const float *const *weight, const float *bias,
+                            float *y)
 {
     size_t c = 0;
     for (; c + 64 <= n; c += 64) {
@@ -30,8 +30,8 @@ void k_depthwise_f32_avx512(size_t n, size_t taps, const float *const *x, const 
         const __mmask16 mask = lanes(n - c);
         __m512 sum = _mm512_maskz_loadu_ps(mask, bias + c);
         for (size_t t = 0; t < taps; t++)
-            sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, weight[t] + c), _mm512_maskz_loadu_ps(mask, x[t] + c),
-                                  sum);
+            sum =
+                _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, weight[t] + c), _mm512_maskz_loadu_ps(mask, x[t] + c), sum);
         _mm512_mask_storeu_ps(y + c, mask, sum);
     }
 }
