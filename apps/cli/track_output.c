@@ -79,7 +79,7 @@ static int write_mask(const track *t, const media_frame *frame, int64_t id)
 
 static json_t *object_json(const track *t, const sam2_tracked *o, int64_t area, const int box[4])
 {
-    char *counts = mask_rle(t->mask, t->about->width, t->about->height, box);
+    char *counts = mask_rle(t->mask, t->about->width, t->about->height);
     json_t *bounds = area ? json_pack("[i,i,i,i]", box[0], box[1], box[2], box[3]) : json_null();
     json_t *json = !counts ? NULL
                            : json_pack("{s:I, s:b, s:o, s:o, s:b, s:I, s:O, s:{s:[i,i], s:s}}", "id", (json_int_t)o->id,
