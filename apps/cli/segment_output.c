@@ -95,7 +95,7 @@ static int mask_name(const segment *s, int object, int k, char *name, size_t siz
 
 static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, const int box[4], const char *file)
 {
-    char *counts = mask_rle(s->mask, s->width, s->height, box);
+    char *counts = mask_rle(s->mask, s->width, s->height);
     const int sam1 = is_sam1(&s->info); /* which has no object score */
     json_t *json;
     if (!counts)

@@ -109,7 +109,7 @@ int track_outputs_empty(track *t, int64_t id, int64_t before)
 
 static json_t *object_json(const track *t, const sam2_tracked *o, int64_t area, const int box[4])
 {
-    char *counts = mask_rle(t->mask, t->about->width, t->about->height, box);
+    char *counts = mask_rle(t->mask, t->about->width, t->about->height);
     json_t *bounds = area ? json_pack("[i,i,i,i]", box[0], box[1], box[2], box[3]) : json_null();
     json_t *json = !counts
                        ? NULL

@@ -128,7 +128,7 @@ static void check_mask(const json_t *json)
     int64_t area;
     int tight[4];
     mask_measure(mask, SCENE_WIDTH, SCENE_HEIGHT, &area, tight);
-    counts = mask_rle(mask, SCENE_WIDTH, SCENE_HEIGHT, tight);
+    counts = mask_rle(mask, SCENE_WIDTH, SCENE_HEIGHT);
     assert_true((double)area == number(json, "area"));
     assert_int_equal(json_array_size(box), 4);
     for (size_t i = 0; i < 4; i++)

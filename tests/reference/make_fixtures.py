@@ -2,7 +2,7 @@
 """Remakes the expected values of ../data/reference with the official code: see README.md for what each file holds.
 
     python make_fixtures.py [--only small,resize,frame_resize,enlarge,large,sam1,sam1_resize,sam1_enlarge,trained,bf16,
-                            video,video_bf16] [--out DIR] [--models sam2.1_t,…]
+                            video,video_bf16,auto] [--out DIR] [--models sam2.1_t,…]
 """
 import argparse
 import json
@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import torch
 
+import auto
 import official
 import pictures
 import tensors
@@ -359,7 +360,7 @@ def frame_resize(out):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,sam1,sam1_resize,sam1_enlarge,trained,bf16,video,video_bf16")
+    ap.add_argument("--only", default="small,resize,frame_resize,enlarge,large,sam1,sam1_resize,sam1_enlarge,trained,bf16,video,video_bf16,auto")
     ap.add_argument("--out", default=os.path.join(HERE, "..", "data", "reference"))
     ap.add_argument("--models", default=",".join(MODELS), help="of the full-size ones")
     ap.add_argument("--sam1-models", default="sam1_b", help="of the full-size ones of SAM 1")
@@ -381,6 +382,7 @@ def main():
         trained=lambda: trained(args.out, args.weights),
         bf16=lambda: bf16(args.out, args.models.split(","), args.weights),
         video=lambda: video.video(args.out, args.weights, write),
+        auto=lambda: auto.fixture(args.out, args.weights, versions("opencv-python-headless", "pycocotools")),
         video_bf16=lambda: video.video_bf16(args.out, args.weights, write),
     )
     for name in args.only.split(","):
