@@ -403,7 +403,8 @@ SAM2_API sam2_status sam2_rle_from_runs(const int64_t *runs, size_t count, int w
 SAM2_API sam2_status sam2_rle_to_runs(const sam2_rle *rle, int64_t *runs, size_t capacity, size_t *count,
                                       sam2_error *error);
 
-/* Area in pixels and tight box [x, y, width, height], all 0 for an empty mask. Either pointer may be NULL. Since 0.1. */
+/* Area in pixels and tight box [x, y, width, height], all 0 for an empty mask. Either pointer may be NULL. Since 0.1.
+ */
 SAM2_API sam2_status sam2_rle_measure(const sam2_rle *rle, int64_t *area, int box[4], sam2_error *error);
 
 typedef enum sam2_rle_operation {
@@ -441,8 +442,8 @@ SAM2_API sam2_status sam2_rle_remove_small_regions(const sam2_rle *rle, int64_t 
                                                    size_t *length, int *changed, const sam2_allocator *allocator,
                                                    sam2_error *error);
 
-/* A closed polygon: `points` corners x, y of pixels' corners (pixel (x, y) is the square from (x, y) to (x + 1, y + 1)).
- * Outlines run clockwise as they are seen, holes the other way. */
+/* A closed polygon: `points` corners x, y of pixels' corners (pixel (x, y) is the square from (x, y) to (x + 1, y +
+ * 1)). Outlines run clockwise as they are seen, holes the other way. */
 typedef void (*sam2_polygon_visitor)(void *user, const int *xy, size_t points, int hole);
 
 /* Shows the polygons around the mask's parts (8 neighbours) and their holes: with `tolerance` 0 along the pixels'
@@ -475,50 +476,50 @@ typedef struct sam2_auto_progress {
 /* What became of a mask. */
 typedef enum sam2_auto_fate {
     SAM2_AUTO_KEPT = 0,
-    SAM2_AUTO_LOW_IOU = 1,       /* predicted_iou <= pred_iou_thresh */
-    SAM2_AUTO_UNSTABLE = 2,      /* stability_score < stability_score_thresh, or an empty mask's, which is NaN */
-    SAM2_AUTO_CROP_EDGE = 3,     /* ends at an edge of its crop that is none of the picture */
-    SAM2_AUTO_BOX_NMS = 4,       /* a mask of the same crop with a higher score is the same */
-    SAM2_AUTO_CROP_NMS = 5,      /* a mask of a smaller crop is the same */
-    SAM2_AUTO_REGION_NMS = 6,    /* a mask is the same since small regions were removed */
-    SAM2_AUTO_AREA = 7           /* smaller than min_area or larger than max_area */
+    SAM2_AUTO_LOW_IOU = 1,    /* predicted_iou <= pred_iou_thresh */
+    SAM2_AUTO_UNSTABLE = 2,   /* stability_score < stability_score_thresh, or an empty mask's, which is NaN */
+    SAM2_AUTO_CROP_EDGE = 3,  /* ends at an edge of its crop that is none of the picture */
+    SAM2_AUTO_BOX_NMS = 4,    /* a mask of the same crop with a higher score is the same */
+    SAM2_AUTO_CROP_NMS = 5,   /* a mask of a smaller crop is the same */
+    SAM2_AUTO_REGION_NMS = 6, /* a mask is the same since small regions were removed */
+    SAM2_AUTO_AREA = 7        /* smaller than min_area or larger than max_area */
 } sam2_auto_fate;
 
 /* A mask of a prompt, whatever became of it. */
 typedef struct sam2_auto_candidate {
-    int crop;                /* from 0 */
-    int point;               /* of the crop's grid, from 0 */
-    int mask;                /* of the point: 0 to 2, in the network's order */
-    float x, y;              /* the point, in pixels of the picture */
+    int crop;   /* from 0 */
+    int point;  /* of the crop's grid, from 0 */
+    int mask;   /* of the point: 0 to 2, in the network's order */
+    float x, y; /* the point, in pixels of the picture */
     float predicted_iou;
-    float stability_score;   /* NaN where the mask was not looked at */
+    float stability_score; /* NaN where the mask was not looked at */
     sam2_auto_fate fate;
-    int64_t rival;           /* of a mask that was suppressed: the number of the candidate that did it; else -1 */
+    int64_t rival; /* of a mask that was suppressed: the number of the candidate that did it; else -1 */
 } sam2_auto_candidate;
 
 /* The parameters of SAM2AutomaticMaskGenerator, under its names and with its defaults. Set up with
  * SAM2_AUTO_OPTIONS_INIT. */
 typedef struct sam2_auto_options {
     size_t struct_size;
-    int points_per_side;            /* 32; 1 to 1024; 0 where there are point_grids */
-    int points_per_batch;           /* 64: prompts between two progress calls. More than 64 count as 64: results are
-                                     * the same, and memory does not grow */
-    double pred_iou_thresh;         /* .8: masks with a predicted IoU above it are kept; <= 0: all */
-    double stability_score_thresh;  /* .95: masks at least so stable are kept; <= 0: all */
-    double stability_score_offset;  /* 1; 0 or more */
-    double mask_threshold;          /* 0: logits above it are inside */
-    double box_nms_thresh;          /* .7: within a crop, masks that overlap more are the same */
-    int crop_n_layers;              /* 0; layer i has 2^i x 2^i crops, each encoded by itself; at most 6 */
-    double crop_nms_thresh;         /* .7: between crops */
-    double crop_overlap_ratio;      /* 512 / 1500 */
+    int points_per_side;                /* 32; 1 to 1024; 0 where there are point_grids */
+    int points_per_batch;               /* 64: prompts between two progress calls. More than 64 count as 64: results are
+                                         * the same, and memory does not grow */
+    double pred_iou_thresh;             /* .8: masks with a predicted IoU above it are kept; <= 0: all */
+    double stability_score_thresh;      /* .95: masks at least so stable are kept; <= 0: all */
+    double stability_score_offset;      /* 1; 0 or more */
+    double mask_threshold;              /* 0: logits above it are inside */
+    double box_nms_thresh;              /* .7: within a crop, masks that overlap more are the same */
+    int crop_n_layers;                  /* 0; layer i has 2^i x 2^i crops, each encoded by itself; at most 6 */
+    double crop_nms_thresh;             /* .7: between crops */
+    double crop_overlap_ratio;          /* 512 / 1500 */
     int crop_n_points_downscale_factor; /* 1: layer i has points_per_side / factor^i points a side */
     const sam2_point_grid *point_grids; /* NULL, or your own points for each layer, crop_n_layers + 1 of them */
     int point_grid_count;
     int64_t min_mask_region_area; /* 0: holes and islands of less than so many pixels of the picture are removed from
-                                   * each mask, as SAM 1's generator does. (SAM 2's own looks at low-resolution pixels, and
-                                   * only where its CUDA extension is: elsewhere it silently does nothing.) */
-    int use_m2m;          /* 0; 1: each mask is given back to the decoder once */
-    int multimask_output; /* 1: three masks a point; 0: one */
+                                   * each mask, as SAM 1's generator does. (SAM 2's own looks at low-resolution pixels,
+                                   * and only where its CUDA extension is: elsewhere it silently does nothing.) */
+    int use_m2m;                  /* 0; 1: each mask is given back to the decoder once */
+    int multimask_output;         /* 1: three masks a point; 0: one */
     /* What the official generator does not have: */
     sam2_nms nms;               /* BOX (default), or MASK with the same thresholds */
     int64_t min_area, max_area; /* 0: masks of fewer or more pixels are left out at the end; 0: no limit */
@@ -541,11 +542,10 @@ typedef struct sam2_auto_result sam2_auto_result;
 /* Masks of everything in a picture (SAM2AutomaticMaskGenerator.generate): a grid of points is asked for, in the picture
  * and in its crops, and what is bad or double is left out. Memory grows with the run lengths of what is left alone: no
  * mask is ever enlarged but to runs, and none that pred_iou_thresh drops is made. `options` may be NULL. *result is a
- * new object, possibly without masks, to be released with sam2_auto_destroy. Masks whose scores are equal keep the order
- * of their prompts. Errors: ARGUMENT, MEMORY, CANCELLED. Since 0.1. */
+ * new object, possibly without masks, to be released with sam2_auto_destroy. Masks whose scores are equal keep the
+ * order of their prompts. Errors: ARGUMENT, MEMORY, CANCELLED. Since 0.1. */
 SAM2_API sam2_status sam2_auto_generate(sam2_context *context, const sam2_image *image,
-                                        const sam2_auto_options *options, sam2_auto_result **result,
-                                        sam2_error *error);
+                                        const sam2_auto_options *options, sam2_auto_result **result, sam2_error *error);
 
 /* NULL is allowed. Since 0.1. */
 SAM2_API void sam2_auto_destroy(sam2_auto_result *result);
@@ -556,7 +556,8 @@ typedef struct sam2_auto_mask {
     sam2_rle segmentation; /* of the whole picture */
     size_t length;         /* of its text */
     int64_t area;
-    int bbox[4]; /* x, y, and the official width and height: the distance of the outer pixels, one less than their number
+    int bbox[4]; /* x, y, and the official width and height: the distance of the outer pixels, one less than their
+                  * number
                   */
     float predicted_iou;
     float point_coords[2];
@@ -566,7 +567,10 @@ typedef struct sam2_auto_mask {
 
 #define SAM2_AUTO_MASK_INIT                                                                                            \
     {                                                                                                                  \
-        sizeof(sam2_auto_mask), {0, 0, NULL}, 0, 0, {0, 0, 0, 0}, 0.0f, {0.0f, 0.0f}, 0.0f, {0, 0, 0, 0}               \
+        sizeof(sam2_auto_mask), {0, 0, NULL}, 0, 0, {0, 0, 0, 0}, 0.0f, {0.0f, 0.0f}, 0.0f,                            \
+        {                                                                                                              \
+            0, 0, 0, 0                                                                                                 \
+        }                                                                                                              \
     }
 
 /* How many there are. 0 for NULL. Since 0.1. */
@@ -596,20 +600,20 @@ typedef struct sam2_tracker sam2_tracker;
 /* Set up with SAM2_TRACKER_OPTIONS_INIT. */
 typedef struct sam2_tracker_options {
     size_t struct_size;
-    /* 0 (default): what the official builders give: a single mask is chosen by stability, prompted frames are remembered
-     * as binary masks, small holes are filled. 1: none of these, as the official evaluation tool runs. */
+    /* 0 (default): what the official builders give: a single mask is chosen by stability, prompted frames are
+     * remembered as binary masks, small holes are filled. 1: none of these, as the official evaluation tool runs. */
     int evaluation;
-    int memory_frames;      /* conditioning frames apart, 1 to the model's own (7) with itself; 0 (default): the model's */
+    int memory_frames; /* conditioning frames apart, 1 to the model's own (7) with itself; 0 (default): the model's */
     int conditioning_limit; /* nearest conditioning frames that a frame looks at, at least 2; -1 (default): all */
     int memory_stride;      /* 1 (default) or more: remembered frames lie so far apart, but for the latest */
     int hole_area; /* background of at most so many low-resolution pixels is filled; 0: none; -1 (default): 8, and none
                     * with `evaluation` */
     int keep_corrections; /* 1 (default): a prompt on a tracked frame makes it a conditioning frame. 0: the official
                            * default, where the next visit of the frame forgets it */
-    int64_t frame_count; /* of the video, where it is known: with fewer than 16 the official model scales its pointers'
-                          * distances by it; 0 (default): unknown or many */
-    int64_t history;     /* further frames to keep, for corrections and for starting again at an old frame: a number, or
-                          * -1 for all; 0 (default): none */
+    int64_t frame_count;  /* of the video, where it is known: with fewer than 16 the official model scales its pointers'
+                           * distances by it; 0 (default): unknown or many */
+    int64_t history; /* further frames to keep, for corrections and for starting again at an old frame: a number, or
+                      * -1 for all; 0 (default): none */
 } sam2_tracker_options;
 
 #define SAM2_TRACKER_OPTIONS_INIT                                                                                      \
@@ -631,13 +635,14 @@ SAM2_API sam2_status sam2_features_encode_frame(sam2_context *context, const sam
                                                 sam2_features **features, sam2_error *error);
 
 /* Says something about object `id` (any number) on a frame, whose features are given (add_new_points_or_box,
- * add_new_mask): points and a box, or a mask of any size, which is brought to the frame's. A new number is a new object, at any time. What was said of the frame
- * before is replaced; with `keep_points` points are added to the earlier ones. The object's mask so far on the frame
- * helps with clicks. Afterwards the frame is the latest one, and masks can be read. On failure the object is as it was,
- * or new and without prompts. Errors: ARGUMENT (an empty prompt, low_res_logits, a box with keep_points, and as
- * sam2_predict), MISMATCH (another model's features, another size), MEMORY. Since 0.1. */
-SAM2_API sam2_status sam2_tracker_prompt(sam2_tracker *tracker, const sam2_features *features, int64_t frame, int64_t id,
-                                         const sam2_prompt *prompt, int keep_points, sam2_error *error);
+ * add_new_mask): points and a box, or a mask of any size, which is brought to the frame's. A new number is a new
+ * object, at any time. What was said of the frame before is replaced; with `keep_points` points are added to the
+ * earlier ones. The object's mask so far on the frame helps with clicks. Afterwards the frame is the latest one, and
+ * masks can be read. On failure the object is as it was, or new and without prompts. Errors: ARGUMENT (an empty prompt,
+ * low_res_logits, a box with keep_points, and as sam2_predict), MISMATCH (another model's features, another size),
+ * MEMORY. Since 0.1. */
+SAM2_API sam2_status sam2_tracker_prompt(sam2_tracker *tracker, const sam2_features *features, int64_t frame,
+                                         int64_t id, const sam2_prompt *prompt, int keep_points, sam2_error *error);
 
 /* Takes all objects to a frame: where one was prompted there its mask is as it was said, elsewhere it is tracked from
  * what is remembered and remembered in turn. One step of propagate_in_video; with `reverse` memories of later frames

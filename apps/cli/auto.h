@@ -38,7 +38,8 @@ typedef struct auto_work {
     int explained;                 /* masks of the point whose line is being written */
 } auto_work;
 
-/* Your own points: a JSON file with a list for each layer of crops, of points [x, y] from 0 to 1. 0 or an exit status. */
+/* Your own points: a JSON file with a list for each layer of crops, of points [x, y] from 0 to 1. 0 or an exit status.
+ */
 int auto_grids_read(const char *path, auto_grids *out);
 void auto_grids_free(auto_grids *grids);
 

@@ -26,7 +26,8 @@ int auto_grids_read(const char *path, auto_grids *out)
         for (size_t k = 0; !status && k < count; k++) {
             const json_t *point = json_array_get(grid, k), *x = json_array_get(point, 0), *y = json_array_get(point, 1);
             if (!json_is_number(x) || !json_is_number(y) || json_array_size(point) != 2)
-                status = report(EXIT_USE, "--point-grids %s: point %zu of layer %zu is not a pair of numbers", path, k, i);
+                status =
+                    report(EXIT_USE, "--point-grids %s: point %zu of layer %zu is not a pair of numbers", path, k, i);
             xy[2 * k] = json_number_value(x);
             xy[2 * k + 1] = json_number_value(y);
         }
@@ -100,8 +101,8 @@ void auto_explain(void *user, const sam2_auto_candidate *c)
 
 void auto_explain_summary(const auto_work *w)
 {
-    static const char *const names[] = {"kept",     "iou",      "stability",  "crop-edge",
-                                        "box-nms",  "crop-nms", "region-nms", "area"};
+    static const char *const names[] = {"kept",    "iou",      "stability",  "crop-edge",
+                                        "box-nms", "crop-nms", "region-nms", "area"};
     int all = 0;
     for (int i = 0; i <= SAM2_AUTO_AREA; i++)
         all += w->fates[i];

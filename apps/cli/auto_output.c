@@ -273,8 +273,8 @@ static int write_overlay(auto_work *w, const sized *order)
                             1 + side / 800);
     }
     free(mask);
-    if (!status && media_write_png(w->overlay_file, w->picture.pixels, width, height, 3, (size_t)width * 3, text,
-                                   sizeof text))
+    if (!status &&
+        media_write_png(w->overlay_file, w->picture.pixels, width, height, 3, (size_t)width * 3, text, sizeof text))
         status = report(EXIT_FAULT, "%s", text);
     return status;
 }
@@ -290,7 +290,8 @@ static int write_records(const auto_work *w)
     failed = w->format == AUTO_YOLO ? write_yolo(w, output.file) : write_json(w, output.file);
     failed = failed || ferror(output.file);
     if (failed)
-        explain(text, sizeof text, "%s: cannot be written: %s", output.label, errno ? strerror(errno) : "out of memory");
+        explain(text, sizeof text, "%s: cannot be written: %s", output.label,
+                errno ? strerror(errno) : "out of memory");
     if (media_output_close(&output, !failed, failed ? NULL : text, failed ? 0 : sizeof text) || failed)
         return report(EXIT_FAULT, "%s", text);
     return EXIT_DONE;

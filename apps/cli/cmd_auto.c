@@ -7,13 +7,15 @@
 static const char usage[] =
     "Usage: sam2 auto [-m MODEL] -i PICTURE [-o OUT.json] [--labels FILE.png] [--overlay FILE.png] ...\n"
     "\n"
-    "Cuts out everything in a picture: asks for a grid of points and leaves out what is bad or double, as the official\n"
+    "Cuts out everything in a picture: asks for a grid of points and leaves out what is bad or double, as the "
+    "official\n"
     "automatic mask generator does, whose parameters have their names and defaults here.\n"
     "\n"
     "-o holds SA-1B's JSON, COCO instances or YOLO polygons (--format); docs/json.md. --min-mask-region-area counts\n"
     "pixels of the picture, as SAM 1's generator; SAM 2's own does nothing where its CUDA extension is missing.\n"
     "\n"
-    "Exit status: 0 done; 1 wrong use; 2 the picture cannot be read; 3 the model file cannot be used; 4 out of memory,\n"
+    "Exit status: 0 done; 1 wrong use; 2 the picture cannot be read; 3 the model file cannot be used; 4 out of "
+    "memory,\n"
     "an output cannot be written, an internal fault; 5 done, but there is no mask.\n";
 
 static int show_progress(void *user, const sam2_auto_progress *p)
@@ -74,7 +76,8 @@ static int work(auto_work *w)
     times[3] = now_ms() - start;
     model_remark(&w->common);
     if (w->common.verbose)
-        fprintf(stderr, "sam2: %s %s, %s, %d threads; read picture %.1f ms, load %.1f ms, masks %.1f ms, output %.1f ms\n",
+        fprintf(stderr,
+                "sam2: %s %s, %s, %d threads; read picture %.1f ms, load %.1f ms, masks %.1f ms, output %.1f ms\n",
                 w->info.name, precision_name(w->info.precision), w->info.isa, w->info.threads, times[0], times[1],
                 times[2], times[3]);
     if (!sam2_auto_count(w->result))
@@ -136,7 +139,8 @@ static int check(auto_work *w, int operands, char **arguments)
         ROW_REAL(0, "mask-threshold", &(w)->options.mask_threshold, -1e30, 1e30, "logits above it are inside (0)"),    \
         ROW_REAL(0, "box-nms-thresh", &(w)->options.box_nms_thresh, -1e30, 1e30,                                       \
                  "masks whose boxes overlap more are the same (0.7)"),                                                 \
-        ROW_INT(0, "crop-n-layers", &(w)->options.crop_n_layers, 0, 6, "layers of crops; layer i has 4^i of them (0)"), \
+        ROW_INT(0, "crop-n-layers", &(w)->options.crop_n_layers, 0, 6,                                                 \
+                "layers of crops; layer i has 4^i of them (0)"),                                                       \
         ROW_REAL(0, "crop-nms-thresh", &(w)->options.crop_nms_thresh, -1e30, 1e30,                                     \
                  "box-nms-thresh between crops (0.7)"),                                                                \
         ROW_REAL(0, "crop-overlap-ratio", &(w)->options.crop_overlap_ratio, 0, 1,                                      \

@@ -16,8 +16,8 @@ typedef struct auto_box {
     int layer;
 } auto_box;
 
-/* generate_crop_boxes: the picture, then the crops of each layer; those that lie outside of a tiny picture are left out.
- * Writes at most `capacity`, returns how many there are. */
+/* generate_crop_boxes: the picture, then the crops of each layer; those that lie outside of a tiny picture are left
+ * out. Writes at most `capacity`, returns how many there are. */
 size_t auto_crops(int width, int height, int layers, double overlap_ratio, auto_box *out, size_t capacity);
 
 /* Points a side in a layer. */

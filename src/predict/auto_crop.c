@@ -1,5 +1,5 @@
-/* Masks of one crop: points are asked for in batches; each mask is looked at once, from its low-resolution logits to run
- * lengths, counts and box. */
+/* Masks of one crop: points are asked for in batches; each mask is looked at once, from its low-resolution logits to
+ * run lengths, counts and box. */
 #include "predict/auto.h"
 
 #include <math.h>
@@ -77,11 +77,8 @@ static size_t see(const batch *b, look *l, const auto_worker *worker)
                  .side = (size_t)b->side,
                  .width = (size_t)(c->x1 - c->x0),
                  .height = (size_t)(c->y1 - c->y0)};
-    seen s = {.l = l,
-              .width = e.width,
-              .height = e.height,
-              .above = (size_t)c->y0,
-              .below = (size_t)(image->height - c->y1)};
+    seen s = {
+        .l = l, .width = e.width, .height = e.height, .above = (size_t)c->y0, .below = (size_t)(image->height - c->y1)};
     l->area = 0;
     memset(l->counts, 0, sizeof l->counts);
     memset(l->box, 0, sizeof l->box);
@@ -93,8 +90,8 @@ static size_t see(const batch *b, look *l, const auto_worker *worker)
     return s.w.length;
 }
 
-/* is_box_near_crop_edge: within 20 pixels of an edge of the crop that is not as near to the picture's. Both are compared
- * with the outer pixels, as the official code does. */
+/* is_box_near_crop_edge: within 20 pixels of an edge of the crop that is not as near to the picture's. Both are
+ * compared with the outer pixels, as the official code does. */
 static bool near_crop_edge(const int box[4], const auto_box *crop, const sam2_image *image)
 {
     const int at[4] = {box[0] + crop->x0, box[1] + crop->y0, box[2] + crop->x0, box[3] + crop->y0};
@@ -253,7 +250,8 @@ static sam2_status take_batch(batch *b, auto_records *records, sam2_error *error
         prompts[i].points = &b->points[i];
         prompts[i].point_count = 1;
     }
-    TRY(predict(b, b->run->first, prompts, b->count, o->multimask_output, o->use_m2m ? -INFINITY : least_iou(o), error));
+    TRY(predict(b, b->run->first, prompts, b->count, o->multimask_output, o->use_m2m ? -INFINITY : least_iou(o),
+                error));
     if (o->use_m2m)
         return take_refined(b, masks, records, error);
     return take(b, choose(b, b->run->first, b->count, b->first, masks), records, error);

@@ -18,7 +18,8 @@ static int by_score(const void *a, const void *b)
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
-/* In float32, as torchvision has it: boxes are corners, and the difference of corners is a side. 0 / 0 is no overlap. */
+/* In float32, as torchvision has it: boxes are corners, and the difference of corners is a side. 0 / 0 is no overlap.
+ */
 static bool boxes_overlap(const auto_record *a, const auto_record *b, double threshold)
 {
     float corner[2][4];

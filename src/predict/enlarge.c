@@ -98,7 +98,7 @@ enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory)
 
 typedef struct column {
     const enlarge *e;
-    const uint32_t *first; /* [side + 1]: the first row of the picture below each row of the logits */
+    const uint32_t *first;               /* [side + 1]: the first row of the picture below each row of the logits */
     float threshold[ENLARGE_MAX_LEVELS]; /* infinite, and so never passed, where there are fewer */
     float above[ENLARGE_MAX_LEVELS], below[ENLARGE_MAX_LEVELS]; /* clear from here on, and up to here */
     const enlarge_taps *taps;

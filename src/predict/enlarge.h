@@ -35,10 +35,10 @@ size_t enlarge_taps_bytes(size_t height);
 enlarge_taps enlarge_taps_make(size_t side, size_t height, void *memory);
 
 /* Calls use(user, x, y, n, level) for runs of pixels down the columns, column by column; `level` is how many of the
- * `count` thresholds, in ascending order, the enlarged logit is greater than (0 for NaN). Neighbouring runs may have the
- * same level. Agrees with the values of enlarge_rows to the bit, but most pixels are not computed: between two logits on
- * the same side of every threshold (and not close to any) there is only that level. `side` is at most ENLARGE_MAX_SIDE.
- * With `taps` and `values` [height], a column of noise is computed as a whole; both may be NULL. */
+ * `count` thresholds, in ascending order, the enlarged logit is greater than (0 for NaN). Neighbouring runs may have
+ * the same level. Agrees with the values of enlarge_rows to the bit, but most pixels are not computed: between two
+ * logits on the same side of every threshold (and not close to any) there is only that level. `side` is at most
+ * ENLARGE_MAX_SIDE. With `taps` and `values` [height], a column of noise is computed as a whole; both may be NULL. */
 #define ENLARGE_MAX_LEVELS 3
 typedef void (*enlarge_use_level)(void *user, size_t x, size_t y, size_t n, int level);
 void enlarge_levels(const enlarge *e, const float *thresholds, int count, const enlarge_taps *taps, float *values,

@@ -179,8 +179,7 @@ sam2_status polygons_show(const sam2_rle *rle, double tolerance, sam2_polygon_vi
     rle_extent box = rle_measure(rle);
     if (!box.area)
         return SAM2_OK;
-    polygons p = {
-        .a = a, .x0 = box.x0, .y0 = box.y0, .width = box.x1 - box.x0 + 1, .height = box.y1 - box.y0 + 1};
+    polygons p = {.a = a, .x0 = box.x0, .y0 = box.y0, .width = box.x1 - box.x0 + 1, .height = box.y1 - box.y0 + 1};
     if (!checked_mul((size_t)p.width + 2, (size_t)p.height + 2, &p.map_bytes))
         return error_memory(error, "a mask's outlines", SIZE_MAX);
     void *memory = NULL;

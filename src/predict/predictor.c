@@ -318,8 +318,8 @@ static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prom
 }
 
 sam2_status predict_objects(sam2_context *c, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, float least, sam2_result *result, int first,
-                            int *done, sam2_error *error)
+                            const sam2_predict_options *options, float least, sam2_result *result, int first, int *done,
+                            sam2_error *error)
 {
     const model *m = c->model->m;
     arena a = {.base = c->block, .capacity = c->block_bytes};

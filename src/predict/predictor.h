@@ -66,8 +66,8 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
 void features_complete(const model *m, const exec *ex, sam2_features *features);
 
 /* `filler` is preprocess or frame_resize. */
-sam2_status predict_encode(sam2_context *context, const sam2_image *image, input_filler filler,
-                           sam2_features *features, sam2_error *error);
+sam2_status predict_encode(sam2_context *context, const sam2_image *image, input_filler filler, sam2_features *features,
+                           sam2_error *error);
 
 /* Points of a prompt in the network's square: the box's corners first, labelled 2 and 3, then the clicks. Returns how
  * many there are. */
@@ -87,7 +87,7 @@ sam2_status result_make_room(sam2_result *result, const model *m, const sam2_fea
  * says of how many. Masks whose score is not above `least` are not made; with one mask an object, those of objects
  * neither of whose candidates is. */
 sam2_status predict_objects(sam2_context *context, const sam2_features *features, const sam2_prompt *prompts, int count,
-                            const sam2_predict_options *options, float least, sam2_result *result, int first,
-                            int *done, sam2_error *error);
+                            const sam2_predict_options *options, float least, sam2_result *result, int first, int *done,
+                            sam2_error *error);
 
 #endif

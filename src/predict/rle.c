@@ -114,13 +114,15 @@ sam2_status rle_check(const sam2_rle *rle, const char *what, size_t index, sam2_
         return SAM2_OK;
     size_t at = (size_t)(r.at - rle->counts);
     if (r.left < 0)
-        return error_set(error, SAM2_ERROR_FORMAT, "%s %zu: the run that ends at character %zu does not fit %d x %d pixels",
-                         what, index, at, rle->width, rle->height);
+        return error_set(error, SAM2_ERROR_FORMAT,
+                         "%s %zu: the run that ends at character %zu does not fit %d x %d pixels", what, index, at,
+                         rle->width, rle->height);
     if (*r.at)
         return error_set(error, SAM2_ERROR_FORMAT, "%s %zu: character %zu of the run lengths is none of a number", what,
                          index, at);
-    return error_set(error, SAM2_ERROR_FORMAT, "%s %zu: the run lengths end %lld pixels before the mask of %d x %d does",
-                     what, index, (long long)r.left, rle->width, rle->height);
+    return error_set(error, SAM2_ERROR_FORMAT,
+                     "%s %zu: the run lengths end %lld pixels before the mask of %d x %d does", what, index,
+                     (long long)r.left, rle->width, rle->height);
 }
 
 /* ---- what is in a mask ---- */

@@ -160,8 +160,8 @@ static void take_run(void *user, size_t x, size_t y, size_t n, int level)
  * Among the thresholds are values of the logits themselves. */
 static void check_levels(const enlarge *e, collected *c)
 {
-    const float sets[][3] = {{-1.0f, 0.0f, 1.0f}, {0.25f, 0.5f, 0.75f}, {-3.0625f, -0.0625f, 2.9375f}, {-1e-30f, 0.0f, 1e-30f},
-                             {-0.1f, 0.2f, 15.9375f}, {3.0f, 3.0f, 3.0f}};
+    const float sets[][3] = {{-1.0f, 0.0f, 1.0f},     {0.25f, 0.5f, 0.75f},    {-3.0625f, -0.0625f, 2.9375f},
+                             {-1e-30f, 0.0f, 1e-30f}, {-0.1f, 0.2f, 15.9375f}, {3.0f, 3.0f, 3.0f}};
     void *memory = malloc(enlarge_taps_bytes(e->height));
     float *values = malloc(e->height * sizeof *values);
     assert_non_null(memory);
