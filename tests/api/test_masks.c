@@ -1,350 +1,369 @@
-/* Masks as run lengths against plain loops over bytes, on random masks; texts that are no masks. */
+/* The tools for masks against pycocotools and OpenCV (tests/reference/masks.py), and texts that are no masks. */
+#define _POSIX_C_SOURCE 200809L
 #include "support/cmocka_all.h"
+#include "support/counting.h"
 #include "support/fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 40, TEXT = 8192 };
+typedef struct line {
+    int width, height, box[4], min_area;
+    char *a, *b, *both, *common, *clean; /* in the line */
+    long long area;
+    double iou, crowd;
+    long long parts[2][2048]; /* of the mask, of its background */
+    size_t part_count[2];
+} line;
 
-static uint64_t state_ = 1;
-
-static unsigned draw(unsigned below)
+static char *word(char **rest)
 {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(state_ >> 33) % below;
+    char *w = strtok_r(NULL, " \n", rest);
+    assert_non_null(w);
+    return w;
 }
 
-/* A mask of one of several densities, some with whole blocks. */
-static void random_mask(uint8_t *mask, int width, int height)
+static void parse(char *text, line *l)
 {
-    const unsigned density = draw(5) * 25;
-    const int block = 1 + (int)draw(4);
-    static uint8_t cells[MOST * MOST];
-    for (int i = 0; i < MOST * MOST; i++)
-        cells[i] = draw(100) < density;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++)
-            mask[y * width + x] = cells[y / block * MOST + x / block];
+    char *rest;
+    l->width = atoi(strtok_r(text, " ", &rest));
+    l->height = atoi(word(&rest));
+    l->a = word(&rest);
+    l->b = word(&rest);
+    l->both = word(&rest);
+    l->common = word(&rest);
+    l->area = atoll(word(&rest));
+    for (int i = 0; i < 4; i++)
+        l->box[i] = atoi(word(&rest));
+    l->iou = strtod(word(&rest), NULL);
+    l->crowd = strtod(word(&rest), NULL);
+    l->min_area = atoi(word(&rest));
+    l->clean = word(&rest);
+    for (int k = 0; k < 2; k++) {
+        l->part_count[k] = (size_t)atoi(word(&rest));
+        assert_true(l->part_count[k] <= 2048);
+        for (size_t i = 0; i < l->part_count[k]; i++)
+            l->parts[k][i] = atoll(word(&rest));
+    }
 }
 
-typedef struct pair {
-    int width, height;
-    uint8_t bytes[3][MOST * MOST];
-    char text[3][TEXT];
-    sam2_rle rle[3];
-} pair;
-
-static void make(pair *p)
+static void check_merges(const line *l, const sam2_rle pair[2])
 {
-    sam2_error error;
+    char out[4096];
     size_t length;
-    p->width = 1 + (int)draw(MOST);
-    p->height = 1 + (int)draw(MOST);
-    for (int i = 0; i < 3; i++) {
-        random_mask(p->bytes[i], p->width, p->height);
-        need_ok(sam2_rle_from_bytes(p->bytes[i], p->width, p->height, p->width, p->text[i], TEXT, &length, &error),
-                &error);
-        assert_true(length < TEXT && strlen(p->text[i]) == length);
-        p->rle[i] = (sam2_rle){p->width, p->height, p->text[i]};
-    }
+    sam2_error error;
+    uint8_t crowd = 1;
+    double iou = -1;
+    need_ok(sam2_rle_merge(pair, 2, SAM2_RLE_UNION, out, sizeof out, &length, NULL, &error), &error);
+    assert_string_equal(out, l->both);
+    need_ok(sam2_rle_merge(pair, 2, SAM2_RLE_INTERSECTION, out, sizeof out, &length, NULL, &error), &error);
+    assert_string_equal(out, l->common);
+    /* What a has without b, and b, are both; and they have nothing in common. */
+    need_ok(sam2_rle_merge(pair, 2, SAM2_RLE_DIFFERENCE, out, sizeof out, &length, NULL, &error), &error);
+    const sam2_rle apart[2] = {{l->width, l->height, out}, pair[1]};
+    char again[4096];
+    need_ok(sam2_rle_merge(apart, 2, SAM2_RLE_UNION, again, sizeof again, &length, NULL, &error), &error);
+    assert_string_equal(again, l->both);
+    need_ok(sam2_rle_iou(apart, 1, apart + 1, 1, NULL, &iou, &error), &error);
+    assert_true(iou == 0.0);
+    need_ok(sam2_rle_iou(pair, 1, pair + 1, 1, NULL, &iou, &error), &error);
+    assert_true(iou == l->iou);
+    need_ok(sam2_rle_iou(pair, 1, pair + 1, 1, &crowd, &iou, &error), &error);
+    assert_true(iou == l->crowd);
 }
 
-static void there_and_back(void **unused)
+static void check_bytes(const line *l, const sam2_rle pair[2])
 {
-    (void)unused;
-    static pair p;
-    static uint8_t again[MOST * MOST];
-    static int64_t runs[MOST * MOST + 2];
-    char text[TEXT];
-    for (int round = 0; round < 2000; round++) {
-        sam2_error error;
-        size_t length, count;
-        int64_t area, plain = 0, total = 0;
-        int box[4], x0 = MOST, y0 = MOST, x1 = -1, y1 = -1;
-        make(&p);
-        need_ok(sam2_rle_to_bytes(&p.rle[0], 1, again, p.width, &error), &error);
-        assert_memory_equal(again, p.bytes[0], (size_t)(p.width * p.height));
-        need_ok(sam2_rle_measure(&p.rle[0], &area, box, &error), &error);
-        for (int i = 0; i < p.width * p.height; i++)
-            if (p.bytes[0][i]) {
-                const int x = i % p.width, y = i / p.width;
-                plain++;
-                x0 = x < x0 ? x : x0, x1 = x > x1 ? x : x1, y0 = y < y0 ? y : y0, y1 = y > y1 ? y : y1;
-            }
-        assert_int_equal(area, plain);
-        if (plain)
-            assert_true(box[0] == x0 && box[1] == y0 && box[2] == x1 - x0 + 1 && box[3] == y1 - y0 + 1);
-        need_ok(sam2_rle_to_runs(&p.rle[0], runs, sizeof runs / sizeof *runs, &count, &error), &error);
-        for (size_t i = 0; i < count; i++)
-            total += runs[i];
-        assert_int_equal(total, p.width * p.height);
-        need_ok(sam2_rle_from_runs(runs, count, p.width, p.height, text, TEXT, &length, &error), &error);
-        assert_string_equal(text, p.text[0]);
-    }
+    const size_t pixels = (size_t)l->width * (size_t)l->height;
+    uint8_t *mask = malloc(pixels), *other = malloc(pixels);
+    int32_t *labels = malloc(pixels * sizeof *labels);
+    char out[4096];
+    int64_t runs[4096];
+    size_t length, count;
+    sam2_error error;
+    need_ok(sam2_rle_to_bytes(&pair[0], 7, mask, l->width, &error), &error);
+    need_ok(sam2_rle_to_bytes(&pair[1], 1, other, l->width, &error), &error);
+    need_ok(sam2_rle_from_bytes(mask, l->width, l->height, l->width, out, sizeof out, &length, &error), &error);
+    assert_string_equal(out, l->a);
+    assert_int_equal(length, strlen(l->a));
+    need_ok(sam2_rle_to_runs(&pair[0], runs, 4096, &count, &error), &error);
+    need_ok(sam2_rle_from_runs(runs, count, l->width, l->height, out, sizeof out, &length, &error), &error);
+    assert_string_equal(out, l->a);
+    need_ok(sam2_rle_to_labels(pair, 2, labels, l->width, &error), &error);
+    for (size_t i = 0; i < pixels; i++)
+        assert_int_equal(labels[i], mask[i] ? 1 : other[i] ? 2 : 0);
+    free(mask);
+    free(other);
+    free(labels);
 }
 
-static void sets(void **unused)
+static void check_parts(const line *l, const sam2_rle *a)
 {
-    (void)unused;
-    static pair p;
-    static uint8_t got[MOST * MOST];
-    char text[TEXT];
-    for (int round = 0; round < 1000; round++)
-        for (int op = SAM2_RLE_UNION; op <= SAM2_RLE_DIFFERENCE; op++) {
-            sam2_error error;
-            size_t length;
-            make(&p);
-            need_ok(sam2_rle_merge(p.rle, 3, (sam2_rle_operation)op, text, TEXT, &length, NULL, &error), &error);
-            sam2_rle merged = {p.width, p.height, text};
-            need_ok(sam2_rle_to_bytes(&merged, 1, got, p.width, &error), &error);
-            double both = 0, either = 0, found = 0, iou[2];
-            for (int i = 0; i < p.width * p.height; i++) {
-                const int a = p.bytes[0][i], b = p.bytes[1][i], c = p.bytes[2][i];
-                assert_int_equal(got[i], op == SAM2_RLE_UNION          ? a || b || c
-                                         : op == SAM2_RLE_INTERSECTION ? a && b && c
-                                                                       : a && !b && !c);
-                both += a && b, either += a || b, found += a;
-            }
-            need_ok(sam2_rle_iou(p.rle, 1, p.rle + 1, 1, NULL, &iou[0], &error), &error);
-            need_ok(sam2_rle_iou(p.rle, 1, p.rle + 1, 1, (const uint8_t[]){1}, &iou[1], &error), &error);
-            assert_true(iou[0] == (both > 0 ? both / either : 0));
-            assert_true(iou[1] == (both > 0 ? both / found : 0));
+    const size_t pixels = (size_t)l->width * (size_t)l->height;
+    int32_t *labels = malloc(pixels * sizeof *labels);
+    int64_t areas[2048];
+    char out[4096];
+    size_t count, length;
+    int changed;
+    sam2_error error;
+    for (int k = 0; k < 2; k++) {
+        need_ok(sam2_rle_components(a, !k, areas, 2048, &count, labels, l->width, NULL, &error), &error);
+        assert_int_equal(count, l->part_count[k]);
+        for (size_t i = 0; i < count; i++) {
+            int64_t counted = 0;
+            for (size_t p = 0; p < pixels; p++)
+                counted += labels[p] == (int32_t)i + 1;
+            assert_int_equal(areas[i], l->parts[k][i]);
+            assert_int_equal(areas[i], counted);
         }
+    }
+    need_ok(sam2_rle_remove_small_regions(a, l->min_area, out, sizeof out, &length, &changed, NULL, &error), &error);
+    assert_string_equal(out, l->clean);
+    free(labels);
 }
 
-/* Marks the part of `value` around (x, y) and returns its area. */
-static int64_t flood(uint8_t *mask, int width, int height, int x, int y, int value)
+/* Twice the area of all polygons, holes counted negative; and crossings of each row's middle line. */
+typedef struct tally {
+    int64_t area;
+    int outlines, holes;
+    uint8_t *crossed; /* [height][width]: by an edge somewhere to the left, an odd number of times */
+    int width, height;
+} tally;
+
+static void add_polygon(void *user, const int *xy, size_t points, int hole)
 {
-    static int stack[MOST * MOST * 8][2];
-    int top = 0;
+    tally *t = user;
     int64_t area = 0;
-    stack[top][0] = x, stack[top++][1] = y;
-    while (top) {
-        const int cx = stack[--top][0], cy = stack[top][1];
-        if (cx < 0 || cy < 0 || cx >= width || cy >= height || mask[cy * width + cx] != value)
-            continue;
-        mask[cy * width + cx] = 2;
-        area++;
-        for (int d = 0; d < 9; d++)
-            if (d != 4)
-                stack[top][0] = cx + d % 3 - 1, stack[top++][1] = cy + d / 3 - 1;
-    }
-    return area;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void parts(void **unused)
-{
-    (void)unused;
-    static pair p;
-    static int64_t areas[MOST * MOST], plain[MOST * MOST];
-    static uint8_t left[MOST * MOST];
-    for (int round = 0; round < 1000; round++)
-        for (int inside = 0; inside < 2; inside++) {
-            sam2_error error;
-            size_t count, expected = 0;
-            make(&p);
-            need_ok(sam2_rle_components(&p.rle[0], inside, areas, sizeof areas / sizeof *areas, &count, NULL, 0, NULL,
-                                        &error),
-                    &error);
-            memcpy(left, p.bytes[0], sizeof left);
-            for (int i = 0; i < p.width * p.height; i++)
-                if (left[i] == inside)
-                    plain[expected++] = flood(left, p.width, p.height, i % p.width, i / p.width, inside);
-            assert_int_equal(count, expected);
-            qsort(areas, count, sizeof *areas, by_size);
-            qsort(plain, count, sizeof *plain, by_size);
-            assert_memory_equal(areas, plain, count * sizeof *areas);
-        }
-}
-
-typedef struct outline {
-    int64_t twice; /* area of all outlines less the holes */
-    int first_is_hole, seen;
-} outline;
-
-static void add_outline(void *user, const int *xy, size_t points, int hole)
-{
-    outline *o = user;
-    o->first_is_hole |= !o->seen && hole;
-    o->seen = 1;
-    int64_t twice = 0;
+    assert_true(points >= 3);
     for (size_t i = 0; i < points; i++) {
         const int *a = xy + 2 * i, *b = xy + 2 * ((i + 1) % points);
-        twice += (int64_t)a[0] * b[1] - (int64_t)b[0] * a[1];
+        area += (int64_t)a[0] * b[1] - (int64_t)b[0] * a[1];
+        if (a[0] != b[0])
+            continue;
+        for (int y = a[1] < b[1] ? a[1] : b[1]; y < (a[1] > b[1] ? a[1] : b[1]); y++)
+            for (int x = a[0]; t->crossed && x < t->width; x++)
+                t->crossed[y * t->width + x] ^= 1;
     }
-    assert_true(hole ? twice < 0 : twice > 0); /* y goes down: clockwise as it is seen */
-    o->twice += twice;
+    assert_true(hole ? area < 0 : area > 0);
+    t->area += area;
+    t->outlines += !hole;
+    t->holes += hole;
 }
 
-/* The shoelace formula over all polygons is the mask's area. */
-static void polygons(void **unused)
+static void check_polygons(const line *l, const sam2_rle *a)
 {
-    (void)unused;
-    static pair p;
-    for (int round = 0; round < 1000; round++) {
-        sam2_error error;
-        outline o = {0};
-        int64_t area = 0;
-        make(&p);
-        need_ok(sam2_rle_polygons(&p.rle[0], 0.0, add_outline, &o, NULL, &error), &error);
-        for (int i = 0; i < p.width * p.height; i++)
-            area += p.bytes[0][i];
-        assert_int_equal(o.twice, 2 * area);
-        assert_false(o.first_is_hole);
-    }
-}
-
-static void small_regions(void **unused)
-{
-    (void)unused;
-    static pair p;
-    static uint8_t got[MOST * MOST], want[MOST * MOST], mark[MOST * MOST];
-    char text[TEXT];
-    for (int round = 0; round < 1000; round++) {
-        sam2_error error;
-        size_t length;
-        const int64_t least = 1 + draw(12);
-        int changed;
-        make(&p);
-        const int pixels = p.width * p.height;
-        need_ok(sam2_rle_remove_small_regions(&p.rle[0], least, text, TEXT, &length, &changed, NULL, &error), &error);
-        sam2_rle cleaned = {p.width, p.height, text};
-        need_ok(sam2_rle_to_bytes(&cleaned, 1, got, p.width, &error), &error);
-        memcpy(want, p.bytes[0], sizeof want);
-        for (int inside = 0; inside < 2; inside++) {
-            int64_t largest = 0;
-            int keep_one = 1;
-            memcpy(mark, want, sizeof mark);
-            for (int i = 0; i < pixels; i++)
-                if (mark[i] == inside) {
-                    int64_t area = flood(mark, p.width, p.height, i % p.width, i / p.width, inside);
-                    largest = area > largest ? area : largest;
-                    keep_one &= area < least;
-                }
-            if (inside && keep_one && largest)
-                break; /* all islands are small: which of equals stays is OpenCV's order, looked at below */
-            memcpy(mark, want, sizeof mark);
-            for (int i = 0; i < pixels; i++)
-                if (mark[i] == inside) {
-                    static uint8_t before[MOST * MOST];
-                    memcpy(before, mark, sizeof before);
-                    if (flood(mark, p.width, p.height, i % p.width, i / p.width, inside) < least)
-                        for (int k = 0; k < pixels; k++)
-                            if (mark[k] == 2 && before[k] != 2)
-                                want[k] = (uint8_t)!inside;
-                }
-            if (inside)
-                assert_memory_equal(got, want, (size_t)pixels);
-        }
-    }
-}
-
-static void encode(const uint8_t *mask, int width, int height, const char *want)
-{
+    const size_t pixels = (size_t)l->width * (size_t)l->height;
+    uint8_t *mask = malloc(pixels);
+    tally t = {.crossed = calloc(pixels, 1), .width = l->width, .height = l->height};
     sam2_error error;
-    char text[64];
-    size_t length;
-    need_ok(sam2_rle_from_bytes(mask, width, height, width, text, sizeof text, &length, &error), &error);
-    assert_string_equal(text, want);
+    need_ok(sam2_rle_to_bytes(a, 1, mask, l->width, &error), &error);
+    need_ok(sam2_rle_polygons(a, 0, add_polygon, &t, NULL, &error), &error);
+    assert_memory_equal(mask, t.crossed, pixels);
+    assert_int_equal(t.area, 2 * l->area);
+    assert_int_equal(t.outlines, l->part_count[0]);
+    free(mask);
+    free(t.crossed);
 }
 
-/* What pycocotools writes for masks of one kind, one pixel, and a block. */
-static void official_texts(void **unused)
+static void like_pycocotools(void **state)
 {
-    (void)unused;
-    uint8_t empty[12] = {0}, full[12], pixel[12] = {0}, block[100] = {0};
-    memset(full, 1, sizeof full);
-    pixel[1 * 4 + 2] = 1; /* row 1, column 2 of 3 x 4 */
-    for (int y = 7; y < 9; y++)
-        for (int x = 3; x < 5; x++)
-            block[y * 10 + x] = 1;
-    encode(empty, 4, 3, "<");
-    encode(full, 4, 3, "0<");
-    encode(pixel, 4, 3, "714");
-    encode(block, 10, 10, "U1280[1");
-}
-
-/* A square with a hole of 9 pixels, and an island of 25: less than the limit is what goes. */
-static void strictly_less(void **unused)
-{
-    (void)unused;
-    static uint8_t mask[100 * 100], got[100 * 100];
-    static const struct {
-        int64_t least;
-        int hole_filled, island_gone;
-    } cases[] = {{9, 0, 0}, {10, 1, 0}, {25, 1, 0}, {26, 1, 1}};
-    for (int y = 0; y < 100; y++)
-        for (int x = 0; x < 100; x++)
-            mask[y * 100 + x] = (x >= 10 && x < 60 && y >= 10 && y < 60 && !(x >= 30 && x < 33 && y >= 30 && y < 33)) ||
-                                (x >= 80 && x < 85 && y >= 80 && y < 85);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        sam2_error error;
-        char text[TEXT], cleaned[TEXT];
-        size_t length;
-        int changed;
-        need_ok(sam2_rle_from_bytes(mask, 100, 100, 100, text, TEXT, &length, &error), &error);
-        const sam2_rle rle = {100, 100, text};
-        need_ok(sam2_rle_remove_small_regions(&rle, cases[i].least, cleaned, TEXT, &length, &changed, NULL, &error),
-                &error);
-        const sam2_rle after = {100, 100, cleaned};
-        need_ok(sam2_rle_to_bytes(&after, 1, got, 100, &error), &error);
-        assert_int_equal(got[31 * 100 + 31], cases[i].hole_filled);
-        assert_int_equal(got[82 * 100 + 82], !cases[i].island_gone);
-        assert_int_equal(changed, cases[i].hole_filled || cases[i].island_gone);
-        assert_int_equal(got[20 * 100 + 20], 1);
-    }
-}
-
-static void no_masks(void **unused)
-{
-    (void)unused;
-    static const struct {
-        int width, height;
-        const char *counts;
-    } bad[] = {{4, 4, ""},
-               {4, 4, "1"},
-               {4, 4, "\x7f"},
-               {4, 4, "PPPPPPPPPPPPPPPPPPPP"},
-               {4, 4, "oooooooooooooooooo"},
-               {4, 4, "`1"},
-               {0, 4, "@"},
-               {4, 70000, "0"},
-               {4, 4, "a0"}};
-    uint8_t bytes[16];
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        sam2_error error;
-        sam2_rle rle = {bad[i].width, bad[i].height, bad[i].counts};
-        sam2_status status = sam2_rle_to_bytes(&rle, 1, bytes, bad[i].width, &error);
-        if (status != SAM2_ERROR_FORMAT && status != SAM2_ERROR_ARGUMENT)
-            fail_msg("'%s' is taken for a mask: status %d", bad[i].counts, (int)status);
-    }
-    /* Any text is a mask or an error, and nothing else happens. */
-    for (int round = 0; round < 20000; round++) {
-        char text[24];
-        const unsigned length = draw(sizeof text);
-        for (unsigned i = 0; i < length; i++)
-            text[i] = (char)(draw(10) ? 48 + draw(64) : 1 + draw(127));
-        text[length] = 0;
-        sam2_rle rle = {4, 4, text};
+    (void)state;
+    FILE *f = fopen(TEST_DATA "/reference/masks.txt", "r");
+    assert_non_null(f);
+    static char text[1 << 16];
+    static line l;
+    int lines = 0;
+    for (; fgets(text, sizeof text, f); lines++) {
         int64_t area;
-        if (sam2_rle_measure(&rle, &area, NULL, NULL) == SAM2_OK)
-            assert_true(area >= 0 && area <= 16);
+        int box[4];
+        sam2_error error;
+        parse(text, &l);
+        const sam2_rle pair[2] = {{l.width, l.height, l.a}, {l.width, l.height, l.b}};
+        need_ok(sam2_rle_measure(&pair[0], &area, box, &error), &error);
+        assert_int_equal(area, l.area);
+        assert_memory_equal(box, l.box, sizeof box);
+        check_merges(&l, pair);
+        check_bytes(&l, pair);
+        check_parts(&l, &pair[0]);
+        check_polygons(&l, &pair[0]);
     }
+    fclose(f);
+    assert_int_equal(lines, 150);
+}
+
+/* The texts of constant masks and single pixels, by hand. */
+static void small_masks(void **state)
+{
+    (void)state;
+    const struct {
+        int width, height;
+        const char *text;
+        int64_t runs[5];
+        size_t count;
+    } cases[] = {{4, 3, "<", {12}, 1},        {4, 3, "0<", {0, 12}, 2},
+                 {4, 3, "714", {7, 1, 4}, 3}, {10, 10, "U1280[1", {37, 2, 8, 2, 51}, 5},
+                 {1, 1, "1", {1}, 1},         {1, 1, "01", {0, 1}, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[64];
+        int64_t runs[5];
+        size_t length, count;
+        sam2_error error;
+        sam2_rle rle = {cases[i].width, cases[i].height, cases[i].text};
+        need_ok(
+            sam2_rle_from_runs(cases[i].runs, cases[i].count, rle.width, rle.height, out, sizeof out, &length, &error),
+            &error);
+        assert_string_equal(out, cases[i].text);
+        need_ok(sam2_rle_to_runs(&rle, runs, 5, &count, &error), &error);
+        assert_int_equal(count, cases[i].count);
+        assert_memory_equal(runs, cases[i].runs, count * sizeof *runs);
+    }
+    /* Runs of no pixels within a mask are taken, and not written. */
+    char out[64];
+    size_t length;
+    sam2_error error;
+    const int64_t odd[] = {3, 0, 4, 1, 0, 0, 4};
+    need_ok(sam2_rle_from_runs(odd, 7, 4, 3, out, sizeof out, &length, &error), &error);
+    assert_string_equal(out, "714");
+}
+
+/* A square of 100 x 100 with an island of 25 pixels and a hole of 9: "less than", not "at most". */
+static void strictly_less(void **state)
+{
+    (void)state;
+    enum { SIDE = 140 };
+    static uint8_t mask[SIDE * SIDE];
+    static char text[4096], out[4096];
+    size_t length;
+    int changed;
+    int64_t area;
+    sam2_error error;
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            mask[y * SIDE + x] = (x < 100 && y < 100 && !(x >= 40 && x < 43 && y >= 40 && y < 43)) ||
+                                 (x >= 120 && x < 125 && y >= 120 && y < 125);
+    need_ok(sam2_rle_from_bytes(mask, SIDE, SIDE, SIDE, text, sizeof text, &length, &error), &error);
+    const sam2_rle rle = {SIDE, SIDE, text};
+    const struct {
+        int min_area, changed;
+        int64_t area;
+    } cases[] = {{9, 0, 9991 + 25}, {10, 1, 10000 + 25}, {25, 1, 10000 + 25}, {26, 1, 10000}, {600000, 1, SIDE * SIDE}};
+    for (int i = 0; i < 5; i++) {
+        need_ok(
+            sam2_rle_remove_small_regions(&rle, cases[i].min_area, out, sizeof out, &length, &changed, NULL, &error),
+            &error);
+        const sam2_rle got = {SIDE, SIDE, out};
+        need_ok(sam2_rle_measure(&got, &area, NULL, &error), &error);
+        assert_int_equal(changed, cases[i].changed);
+        assert_int_equal(area, cases[i].area);
+    }
+}
+
+static void simplified(void **state)
+{
+    (void)state;
+    enum { SIDE = 200 };
+    static uint8_t mask[SIDE * SIDE];
+    static char text[8192];
+    size_t length;
+    int64_t area;
+    sam2_error error;
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            mask[y * SIDE + x] = (x - 100) * (x - 100) + (y - 100) * (y - 100) < 80 * 80;
+    need_ok(sam2_rle_from_bytes(mask, SIDE, SIDE, SIDE, text, sizeof text, &length, &error), &error);
+    const sam2_rle rle = {SIDE, SIDE, text};
+    need_ok(sam2_rle_measure(&rle, &area, NULL, &error), &error);
+    for (double tolerance = 0; tolerance < 4; tolerance += 1) {
+        tally t = {.width = SIDE, .height = SIDE};
+        need_ok(sam2_rle_polygons(&rle, tolerance, add_polygon, &t, NULL, &error), &error);
+        assert_int_equal(t.outlines, 1);
+        /* The outline moves by less than the tolerance, along its length. */
+        assert_true(fabs((double)t.area / 2 - (double)area) <= tolerance * 2 * 3.15 * 80);
+    }
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    char out[64];
+    size_t length;
+    sam2_error error;
+    const char *const texts[] = {"",    "7",  "=",   "0=", "714\x01", "7 4", "71", "7145", "P", "oooooooooooooooo",
+                                 "7/4", "O5", "\xff"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const sam2_rle rle = {4, 3, texts[i]};
+        int64_t area;
+        assert_int_equal(sam2_rle_measure(&rle, &area, NULL, &error), SAM2_ERROR_FORMAT);
+        assert_non_null(strstr(error.text, "mask 0"));
+    }
+    const sam2_rle wide = {65537, 1, "1"}, none = {4, 3, NULL}, two[2] = {{4, 3, "<"}, {3, 4, "<"}};
+    assert_int_equal(sam2_rle_measure(&wide, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_measure(&none, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_measure(NULL, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_merge(two, 2, SAM2_RLE_UNION, out, sizeof out, &length, NULL, &error),
+                     SAM2_ERROR_MISMATCH);
+    assert_int_equal(sam2_rle_merge(two, 0, SAM2_RLE_UNION, out, sizeof out, &length, NULL, &error),
+                     SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_merge(two, 1, 3, out, sizeof out, &length, NULL, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_polygons(two, -1, add_polygon, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_polygons(two, (double)NAN, add_polygon, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    const int64_t long_run[] = {13}, negative[] = {-1, 13}, short_run[] = {5, 6};
+    assert_int_equal(sam2_rle_from_runs(long_run, 1, 4, 3, out, sizeof out, &length, &error), SAM2_ERROR_FORMAT);
+    assert_int_equal(sam2_rle_from_runs(negative, 2, 4, 3, out, sizeof out, &length, &error), SAM2_ERROR_FORMAT);
+    assert_int_equal(sam2_rle_from_runs(short_run, 2, 4, 3, out, sizeof out, &length, &error), SAM2_ERROR_FORMAT);
+}
+
+/* The largest mask that there is, of 2^32 pixels, in ten characters. */
+static void largest(void **state)
+{
+    (void)state;
+    const int64_t runs[] = {1, 4294967294, 1};
+    char out[64];
+    size_t length;
+    int64_t area;
+    int box[4];
+    sam2_error error;
+    need_ok(sam2_rle_from_runs(runs, 3, 65536, 65536, out, sizeof out, &length, &error), &error);
+    const sam2_rle rle = {65536, 65536, out};
+    need_ok(sam2_rle_measure(&rle, &area, box, &error), &error);
+    assert_int_equal(area, 4294967294);
+    assert_int_equal(box[2], 65536);
+    assert_int_equal(box[3], 65536);
+}
+
+/* Every allocation may fail; nothing is lost. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    const sam2_rle two[2] = {{10, 10, "U1280[1"}, {10, 10, "U1280[1"}};
+    char out[64];
+    size_t length, count;
+    for (int call = 0; call < 4; call++)
+        for (size_t fail = 1, done = 0; !done; fail++) {
+            counter c;
+            sam2_allocator a = counting(&c);
+            c.fail_at = fail;
+            sam2_error error = {SAM2_OK, ""};
+            tally t = {.width = 10, .height = 10};
+            sam2_status status =
+                call == 0   ? sam2_rle_merge(two, 2, SAM2_RLE_UNION, out, sizeof out, &length, &a, &error)
+                : call == 1 ? sam2_rle_components(two, 1, NULL, 0, &count, NULL, 0, &a, &error)
+                : call == 2 ? sam2_rle_remove_small_regions(two, 99, out, sizeof out, &length, NULL, &a, &error)
+                            : sam2_rle_polygons(two, 1, add_polygon, &t, &a, &error);
+            assert_int_equal(c.live_blocks, 0);
+            done = c.calls < fail;
+            assert_int_equal(status, done ? SAM2_OK : SAM2_ERROR_MEMORY);
+        }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(sets),
-                                       cmocka_unit_test(parts),          cmocka_unit_test(polygons),
-                                       cmocka_unit_test(small_regions),  cmocka_unit_test(no_masks),
-                                       cmocka_unit_test(official_texts), cmocka_unit_test(strictly_less)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(like_pycocotools), cmocka_unit_test(small_masks), cmocka_unit_test(strictly_less),
+        cmocka_unit_test(simplified),       cmocka_unit_test(refused),     cmocka_unit_test(largest),
+        cmocka_unit_test(out_of_memory),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
