@@ -40,8 +40,9 @@ def overlay(picture, mask, prompt, text):
     elif prompt is not None:
         cv2.rectangle(out, (int(prompt[0]), int(prompt[1])), (int(prompt[2]), int(prompt[3])), (0, 255, 0), 4)
     out = cv2.resize(out, (TILE, TILE), interpolation=cv2.INTER_AREA)
-    for colour, thickness in ((0, 0, 0), 3), ((255, 255, 255), 1):
-        cv2.putText(out, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness, cv2.LINE_AA)
+    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)[0][0]
+    out[:18, : width + 8] = 0
+    cv2.putText(out, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
     return out
 
 
