@@ -120,6 +120,20 @@ def on_clips(weights, size, count, seed):
     return out | {"present_or_absent_right": mean(present), "first_true_mask_kept_J": mean(still), "clips": count}
 
 
+def quiet():
+    """The official predictor draws a progress bar for every clip."""
+    import functools
+
+    import tqdm
+
+    import sam2.sam2_video_predictor
+    import sam2.utils.misc
+
+    silent = functools.partial(tqdm.tqdm, disable=True)
+    sam2.sam2_video_predictor.tqdm = sam2.utils.misc.tqdm = silent
+    warnings.filterwarnings("ignore")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("weights", help=".safetensors, or a checkpoint of train.py")
@@ -130,7 +144,7 @@ def main():
     ap.add_argument("--out")
     a = ap.parse_args()
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
+    quiet()
     figures = {"weights": a.weights, "seed": a.seed, "size": a.size}
     start = time.time()
     if a.images:

@@ -44,17 +44,22 @@ def regions(picture):
     return picture, maps
 
 
-def load(held=False):
-    """(textures, [(picture, region maps)]) of the training or of the held-out pictures."""
+def read(file):
+    """A picture of the wheel, uint8 RGB."""
     import skimage
 
-    folder = os.path.join(os.path.dirname(skimage.__file__), "data")
+    path = os.path.join(os.path.dirname(skimage.__file__), "data", file)
+    picture = cv2.imread(path)
+    if picture is None:
+        raise SystemExit(f"{path}: the picture is not in this scikit-image")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def load(held=False):
+    """(textures, [(picture, region maps)]) of the training or of the held-out pictures."""
     textures, maps = [], []
     for name, (file, _, _) in sorted((HELD if held else TRAIN).items()):
-        picture = cv2.imread(os.path.join(folder, file))
-        if picture is None:
-            raise SystemExit(f"{os.path.join(folder, file)}: the picture is not in this scikit-image")
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        picture = read(file)
         textures.append(fit(picture, 384))
         maps.append(regions(picture))
     return textures, maps
