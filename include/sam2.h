@@ -645,7 +645,7 @@ SAM2_API sam2_status sam2_features_encode_frame(sam2_context *context, const sam
  * add_new_mask): points and a box, or a mask of any size, which is brought to the frame's. A new number is a new
  * object, at any time. What was said of the frame before is replaced; with `keep_points` points are added to the
  * earlier ones. The object's mask so far on the frame helps with clicks. Afterwards the frame is the latest one, and
- * masks can be read. On failure the object is as it was, or new and without prompts. Errors: ARGUMENT (an empty prompt,
+ * masks can be read. On failure the tracker is as it was. Errors: ARGUMENT (an empty prompt,
  * low_res_logits, a box with keep_points, and as sam2_predict), MISMATCH (another model's features, another size),
  * MEMORY. Since 0.1. */
 SAM2_API sam2_status sam2_tracker_prompt(sam2_tracker *tracker, const sam2_features *features, int64_t frame,

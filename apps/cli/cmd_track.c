@@ -306,6 +306,8 @@ static int work(track *t)
         if (!t->prompts.list[i].done)
             warn("object %lld: the video ended before its prompt on frame %lld", (long long)t->prompts.list[i].id,
                  (long long)t->prompts.list[i].frame);
+    if (!status && !t->done && !interrupted && t->start >= 0)
+        return report(EXIT_USE, "--start %lld: %s has no such frame", (long long)t->start, t->input);
     if (!status && !t->area && !interrupted)
         return report(EXIT_EMPTY, "%s: done, but every mask is empty", t->input);
     return status;

@@ -77,8 +77,7 @@ typedef struct track {
     uint8_t *mask;   /* [height][width], of one object */
     int32_t *labels; /* [height][width], or NULL */
     uint8_t *pixels; /* [height][width][3], an overlay's frame, or NULL */
-    double previous_pts;
-    float *logits; /* [height][width], for the dump, or NULL */
+    float *logits;   /* [height][width], for the dump, or NULL */
     media_output json;
     struct media_movie *movie;
     npz_writer *dump;

@@ -139,8 +139,7 @@ typedef void softmax_step_f32_fn(size_t rows, size_t n, float *s, size_t lds, fl
  *     sum[i] = sum[i] * scale[i] + the sum of the exponentials before they are rounded
  *     max_[i] = new
  *
- * exp is within 1e-4, below 2^-126 it may be 0; s is left as it is. The greatest of factor * s in a row, and max_ where
- * it is finite, are below 2^16 in magnitude: beyond, the rounding of one product would show. */
+ * exp is within 1e-4, below 2^-126 it may be 0; s is left as it is. */
 typedef void softmax_step_bf16_fn(size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p,
                                   size_t ldp, float *max_, float *sum, float *scale);
 

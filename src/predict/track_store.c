@@ -73,7 +73,8 @@ sam2_status entry_put(sam2_tracker *t, track_object *o, int64_t frame, bool cond
                       track_entry **out, sam2_error *error)
 {
     track_entry *e = entry_find(o, frame, conditioning, pending);
-    if (!e) {
+    const bool old = e != NULL;
+    if (!old) {
         void *entries = o->entries, *pointer = NULL;
         TRY(alloc_grow(&t->allocator, &entries, &o->entry_bytes, o->entry_count * sizeof *e,
                        (o->entry_count + 1) * sizeof *e, "an object's frames", error));
@@ -86,7 +87,8 @@ sam2_status entry_put(sam2_tracker *t, track_object *o, int64_t frame, bool cond
         void *block = NULL;
         sam2_status status = block_take(&t->heavy, &t->allocator, &block, error);
         if (status != SAM2_OK) {
-            entry_drop(t, o, e);
+            if (!old)
+                entry_drop(t, o, e);
             return status;
         }
         give_heavy(t, e, block);

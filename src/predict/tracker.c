@@ -141,32 +141,23 @@ static void forget_points(sam2_tracker *t, track_object *o, int64_t frame)
     *p = o->inputs[--o->input_count];
 }
 
-/* The frame's points with the prompt's: behind the earlier ones where those are kept, else in their place. */
-static sam2_status put_points(sam2_tracker *t, track_object *o, const sam2_features *f, int64_t frame,
-                              const sam2_prompt *prompt, bool keep, track_points **out, sam2_error *error)
+/* The frame's points with the prompt's: behind the earlier ones where those are kept, else without them. A copy, to be
+ * kept once all has gone well. */
+static sam2_status join_points(const sam2_tracker *t, const track_object *o, const sam2_features *f, int64_t frame,
+                               const sam2_prompt *prompt, bool keep, track_points *out, sam2_error *error)
 {
-    track_points *p = points_of(o, frame);
-    if (!p) {
-        void *inputs = o->inputs;
-        TRY(alloc_grow(&t->allocator, &inputs, &o->input_bytes, o->input_count * sizeof *p,
-                       (o->input_count + 1) * sizeof *p, "clicks", error));
-        o->inputs = inputs;
-        p = &o->inputs[o->input_count];
-        *p = (track_points){.frame = frame};
-    }
-    const size_t kept = keep ? p->count : 0, added = (size_t)prompt->point_count + (prompt->box ? 2 : 0);
+    const track_points *old = keep ? points_of(o, frame) : NULL;
+    const size_t kept = old ? old->count : 0, added = (size_t)prompt->point_count + (prompt->box ? 2 : 0);
     if (kept + added > PREDICT_MAX_POINTS)
         return error_set(error, SAM2_ERROR_ARGUMENT, "%zu points on frame %lld; up to %d can be used", kept + added,
                          (long long)frame, PREDICT_MAX_POINTS);
-    void *points = p->points;
-    TRY(alloc_grow(&t->allocator, &points, &p->bytes, kept * sizeof *p->points, (kept + added) * sizeof *p->points,
-                   "clicks", error));
-    p->points = points;
-    predict_place_points(t->model->m, f, prompt, p->points + kept);
-    p->count = kept + added;
-    if (p == &o->inputs[o->input_count])
-        o->input_count++;
-    *out = p;
+    void *memory = NULL;
+    *out = (track_points){.frame = frame, .count = kept + added, .bytes = (kept + added) * sizeof *out->points};
+    TRY(alloc_get(&t->allocator, out->bytes, "clicks", &memory, error));
+    out->points = memory;
+    if (kept)
+        memcpy(out->points, old->points, kept * sizeof *out->points);
+    predict_place_points(t->model->m, f, prompt, out->points + kept);
     return SAM2_OK;
 }
 
@@ -288,62 +279,104 @@ static sam2_status run_measured(const run *r, sam2_error *error)
 
 /* ---- the calls ---- */
 
-static sam2_status take_size(sam2_tracker *t, const sam2_features *f, sam2_error *error)
+static sam2_status check_size(const sam2_tracker *t, const sam2_features *f, sam2_error *error)
 {
     if (t->width && (f->width != t->width || f->height != t->height))
         return error_set(error, SAM2_ERROR_MISMATCH, "a frame of %d x %d in a video of %d x %d", f->width, f->height,
                          t->width, t->height);
+    return SAM2_OK;
+}
+
+/* The frame is the latest one now. */
+static void arrive(sam2_tracker *t, const sam2_features *f, int64_t frame)
+{
     t->width = f->width;
     t->height = f->height;
+    t->frame = frame;
+    t->started = true;
+}
+
+/* Runs into the entry of a frame. What fails does so before anything is written: then a new entry is taken back, and
+ * one that was there is as it was. */
+static sam2_status run_into(run *r, track_object *o, int64_t frame, bool conditioning, sam2_error *error)
+{
+    const bool old = entry_find(o, frame, conditioning, r->prompted) != NULL;
+    TRY(entry_put(r->t, o, frame, conditioning, r->prompted, &r->out, error));
+    sam2_status status = run_measured(r, error);
+    if (status != SAM2_OK && !old)
+        entry_drop(r->t, o, r->out);
+    return status;
+}
+
+/* The mask of the frame so far, clamped, as a copy: the entry it is in may be written. */
+static sam2_status copy_shown(const sam2_tracker *t, const track_entry *shown, float **out, sam2_error *error)
+{
+    const size_t low = model_side(t->model->m, 4) * model_side(t->model->m, 4);
+    void *memory = NULL;
+    TRY(alloc_get(&t->allocator, low * sizeof **out, "a mask", &memory, error));
+    *out = memory;
+    for (size_t i = 0; i < low; i++) {
+        const float v = shown->logits[i];
+        (*out)[i] = v < -32.0f ? -32.0f : v > 32.0f ? 32.0f : v;
+    }
+    return SAM2_OK;
+}
+
+/* A prompt of an object that is there. `points` are the frame's with it, or of a mask none. */
+static sam2_status prompt_object(sam2_tracker *t, track_object *o, const sam2_features *f, int64_t frame,
+                                 const sam2_prompt *prompt, const track_points *points, sam2_error *error)
+{
+    bool reverse = false;
+    const bool first = !frame_set_has(&o->tracked, frame, &reverse), conditioning = first || t->keep_corrections;
+    run r = {.t = t,
+             .features = f,
+             .points = points->points,
+             .point_count = points->count,
+             .mask = prompt->mask ? prompt : NULL,
+             .prompted = true};
+    void *inputs = o->inputs;
+    TRY(alloc_grow(&t->allocator, &inputs, &o->input_bytes, o->input_count * sizeof *o->inputs,
+                   (o->input_count + 1) * sizeof *o->inputs, "clicks", error));
+    o->inputs = inputs;
+    memory_bank bank;
+    if (!first && !r.mask) {
+        TRY(bank_select(t, o, frame, reverse, &bank, error));
+        r.bank = bank.frame_count ? &bank : NULL;
+    }
+    float *previous = NULL;
+    const track_entry *shown = entry_shown(o, frame, conditioning);
+    if (shown && shown->logits && !r.mask)
+        TRY(copy_shown(t, shown, &previous, error));
+    r.previous = previous;
+    t->begun_there = false;
+    const sam2_status status = run_into(&r, o, frame, conditioning, error);
+    alloc_release(&t->allocator, previous, model_side(t->model->m, 4) * model_side(t->model->m, 4) * sizeof *previous);
+    if (status != SAM2_OK)
+        return status;
+    forget_points(t, o, frame);
+    if (points->count)
+        o->inputs[o->input_count++] = *points;
     return SAM2_OK;
 }
 
 sam2_status tracker_prompt(sam2_tracker *t, const sam2_features *f, int64_t frame, int64_t id,
                            const sam2_prompt *prompt, bool keep_points, sam2_error *error)
 {
-    const size_t low = model_side(t->model->m, 4) * model_side(t->model->m, 4);
-    TRY(take_size(t, f, error));
+    TRY(check_size(t, f, error));
+    const bool known = tracker_object(t, id) != NULL;
     track_object *o = NULL;
+    track_points points = {0};
     TRY(tracker_object_put(t, id, &o, error));
-    bool reverse = false;
-    const bool first = !frame_set_has(&o->tracked, frame, &reverse), conditioning = first || t->keep_corrections;
-    run r = {.t = t, .features = f, .prompted = true};
-    track_points *points = NULL;
-    if (prompt->mask) {
-        r.mask = prompt;
-        forget_points(t, o, frame);
-    } else {
-        TRY(put_points(t, o, f, frame, prompt, keep_points, &points, error));
-        r.points = points->points;
-        r.point_count = points->count;
-    }
-    memory_bank bank;
-    if (!first && !prompt->mask) {
-        TRY(bank_select(t, o, frame, reverse, &bank, error));
-        r.bank = bank.frame_count ? &bank : NULL;
-    }
-    float *previous = NULL;
-    const track_entry *shown = entry_shown(o, frame, conditioning);
-    if (shown && shown->logits && !prompt->mask) {
-        void *memory = NULL;
-        TRY(alloc_get(&t->allocator, low * sizeof *previous, "a mask", &memory, error));
-        previous = memory;
-        for (size_t i = 0; i < low; i++) {
-            const float v = shown->logits[i];
-            previous[i] = v < -32.0f ? -32.0f : v > 32.0f ? 32.0f : v;
-        }
-        r.previous = previous;
-    }
-    t->begun_there = false;
-    sam2_status status = entry_put(t, o, frame, conditioning, true, &r.out, error);
+    sam2_status status = prompt->mask ? SAM2_OK : join_points(t, o, f, frame, prompt, keep_points, &points, error);
+    if (status == SAM2_OK)
+        status = prompt_object(t, o, f, frame, prompt, &points, error);
     if (status == SAM2_OK) {
-        status = run_measured(&r, error);
-        if (status != SAM2_OK)
-            entry_drop(t, o, r.out);
+        arrive(t, f, frame);
+        return SAM2_OK;
     }
-    alloc_release(&t->allocator, previous, low * sizeof *previous);
-    t->frame = frame;
-    t->started = true;
+    alloc_release(&t->allocator, points.points, points.bytes);
+    if (!known)
+        tracker_remove(t, o);
     return status;
 }
 
@@ -380,12 +413,7 @@ static sam2_status step_object(sam2_tracker *t, track_object *o, const sam2_feat
         if (!bank.frame_count) /* nothing was ever said about it, or all that was has been taken back */
             return SAM2_OK;
         run r = {.t = t, .features = f, .bank = &bank};
-        TRY(entry_put(t, o, frame, false, false, &r.out, error));
-        sam2_status status = run_measured(&r, error);
-        if (status != SAM2_OK) {
-            entry_drop(t, o, r.out);
-            return status;
-        }
+        TRY(run_into(&r, o, frame, false, error));
         given = r.out;
     }
     show_entry(t, o, given);
@@ -396,14 +424,13 @@ static sam2_status step_object(sam2_tracker *t, track_object *o, const sam2_feat
 
 sam2_status tracker_step(sam2_tracker *t, const sam2_features *f, int64_t frame, bool reverse, sam2_error *error)
 {
-    TRY(take_size(t, f, error));
+    TRY(check_size(t, f, error));
     for (size_t i = 0; i < t->object_count; i++)
         entries_commit(t, &t->objects[i]);
     t->begun_there = false;
     for (size_t i = 0; i < t->object_count; i++)
         TRY(step_object(t, &t->objects[i], f, frame, reverse, error));
-    t->frame = frame;
-    t->started = true;
+    arrive(t, f, frame);
     return SAM2_OK;
 }
 

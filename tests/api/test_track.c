@@ -317,6 +317,61 @@ static void every_allocation_fails_in_turn(void **state)
     sam2_model_close(model);
 }
 
+/* Of a new object and of one that is there: the object's mask so far, its clicks and what follows are as they were. */
+static void a_prompt_that_fails_changes_nothing(void **state)
+{
+    (void)state;
+    static view before, now;
+    counter c;
+    sam2_allocator a = counting(&c);
+    sam2_error error;
+    sam2_model *model = open_micro(1, &a, SAM2_PRECISION_F32);
+    sam2_features *features[FRAMES];
+    encode_clip(model, features);
+    sam2_tracker *t = new_tracker(model), *calm = new_tracker(model);
+    for (int i = 0; i < 2; i++) {
+        say(i ? calm : t, features[0], 0, 1, &on_disc);
+        step(i ? calm : t, features[0], 0);
+        step(i ? calm : t, features[1], 1);
+    }
+    look(t, 1, &before);
+    for (int id = 1; id <= 2; id++) {
+        const int frame = id == 1 ? 0 : 1, keep = id == 1;
+        sam2_prompt p = click_at(id == 1 ? &(sam2_point){26, 30, 1} : &on_ring);
+        sam2_status status = SAM2_ERROR_MEMORY;
+        int failures = 0;
+        for (; status == SAM2_ERROR_MEMORY; failures++) {
+            c.fail_at = c.calls + (size_t)failures + 1;
+            status = sam2_tracker_prompt(t, features[frame], frame, id, &p, keep, &error);
+            c.fail_at = 0;
+            if (status != SAM2_ERROR_MEMORY)
+                break;
+            assert_int_equal(sam2_tracker_object_count(t), 1);
+            if (id == 1) {
+                look(t, 1, &now);
+                expect_same(&now, &before, "after a prompt that failed", 1);
+            }
+        }
+        need_ok(status, &error);
+        assert_true(failures > 1);
+        need_ok(sam2_tracker_prompt(calm, features[frame], frame, id, &p, keep, &error), &error);
+    }
+    for (int f = 2; f < 4; f++) {
+        step(t, features[f], f);
+        step(calm, features[f], f);
+        for (int id = 1; id <= 2; id++) {
+            look(t, id, &now);
+            look(calm, id, &before);
+            expect_same(&now, &before, "beside a tracker where nothing failed", f);
+        }
+    }
+    sam2_tracker_destroy(t);
+    sam2_tracker_destroy(calm);
+    free_clip(features);
+    sam2_model_close(model);
+    assert_int_equal(c.live_blocks, 0);
+}
+
 /* ---- what cannot be ---- */
 
 static void wrong_arguments(void **state)
@@ -402,6 +457,7 @@ int main(void)
         cmocka_unit_test(a_file_brings_everything_back),
         cmocka_unit_test(memory_does_not_grow),
         cmocka_unit_test(every_allocation_fails_in_turn),
+        cmocka_unit_test(a_prompt_that_fails_changes_nothing),
         cmocka_unit_test(wrong_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

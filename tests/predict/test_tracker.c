@@ -417,6 +417,8 @@ static int run_fixture(const char *name, const sam2_model_options *options, bool
         run_case(&c, one);
         cases++;
     }
+    if (bf16 && info.precision == SAM2_PRECISION_BF16)
+        assert_true(cases > 0 && c.ours[0] > 0.0);
     for (int i = 0; i < 4; i++)
         if (!(c.ours[i] <= c.theirs[i]))
             fail_msg("%s in bfloat16: %s is off by %.2g of what the official bfloat16 is off by", name, tensors[i],

@@ -300,6 +300,7 @@ static void wrong_use(void **state)
         "track -i clip --prompt 99999999999:0:point:5,5",
         "track -i clip --prompt 1:0:point:5,5 --reverse --both",
         "track -i clip --prompt 1:0:point:5,5 --frames 2 --start 3",
+        "track -i clip --prompt 1:0:point:5,5 --start 50",
         "track -i clip --prompt 1:0:point:5,5 --overlay out.xyz",
         "track -i clip --prompt 1:0:point:5,5 --raw 5",
         "track -i clip clip --prompt 1:0:point:5,5",

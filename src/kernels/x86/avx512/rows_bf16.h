@@ -56,12 +56,14 @@ void KERNEL_NAME(softmax_step_bf16)(size_t rows, size_t n, const float *s, size_
         }
         for (; j < n; j += 16)
             m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(lowest, lanes(n - j), s + j));
-        const float here = factor * max_f32(_mm512_max_ps(m0, m1)), largest = here > max_[i] ? here : max_[i];
-        const __m512 least = _mm512_set1_ps(largest * LOG2_E);
+        /* The difference is taken before the factor: one that is huge cancels without the rounding of a product. */
+        const float top = max_f32(_mm512_max_ps(m0, m1)), here = factor * top;
+        const float largest = here > max_[i] ? here : max_[i];
+        const __m512 least = _mm512_set1_ps(here > max_[i] ? top : largest / factor);
         __m512 t0 = _mm512_setzero_ps(), t1 = t0;
         for (j = 0; j + 32 <= n; j += 32) {
-            __m512 e0 = short_exp2_f32(_mm512_fmsub_ps(_mm512_loadu_ps(s + j), step, least));
-            __m512 e1 = short_exp2_f32(_mm512_fmsub_ps(_mm512_loadu_ps(s + j + 16), step, least));
+            __m512 e0 = short_exp2_f32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + j), least), step));
+            __m512 e1 = short_exp2_f32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + j + 16), least), step));
             _mm256_storeu_si256((__m256i *)(p + j), to_bf16_fast(e0));
             _mm256_storeu_si256((__m256i *)(p + j + 16), to_bf16_fast(e1));
             t0 = _mm512_add_ps(t0, e0);
@@ -69,7 +71,7 @@ void KERNEL_NAME(softmax_step_bf16)(size_t rows, size_t n, const float *s, size_
         }
         for (; j < n; j += 16) {
             const __mmask16 mask = lanes(n - j);
-            __m512 e = short_exp2_f32(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(mask, s + j), step, least));
+            __m512 e = short_exp2_f32(_mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, s + j), least), step));
             _mm256_mask_storeu_epi16(p + j, mask, to_bf16_fast(e));
             t0 = _mm512_mask_add_ps(t0, mask, t0, e);
         }
