@@ -90,7 +90,7 @@ void op_to_bf16(const exec *ex, size_t rows, size_t channels, const float *x, ui
 
 /* Rows that one thread takes through a chain of bfloat16 products: whole tiles, and many, because tiles read weights
  * faster than the third-level cache gives them. */
-#define OPS_ROWS_BF16 256
+#define OPS_ROWS_BF16 512
 
 /* Elements from row to row of a bfloat16 operand of `width` columns: whole lines of the cache, and an odd number of
  * them, so that the rows of a tile lie in different sets. */

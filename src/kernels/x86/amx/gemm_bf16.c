@@ -6,8 +6,9 @@
 
 #define MR 32
 #define NR 32
-#define KR 32          /* of A's columns in a tile */
-#define BLOCK_ROWS 256 /* stay in the second-level cache while panel after panel goes over them */
+#define KR 32                     /* of A's columns in a tile */
+#define BLOCK_ROWS 512            /* stay in the second-level cache while panel after panel goes over them */
+#define PREFETCH_LINES (8 * 1024) /* of weights */
 
 /* What _tile_loadconfig reads. */
 typedef struct tile_config {
@@ -31,12 +32,55 @@ static void configure(size_t top, size_t bottom)
     _tile_loadconfig(&c);
 }
 
+/* A tile whose sums wait for the epilogue: rows i + done ... i + height, columns j ... */
+typedef struct waiting {
+    size_t i, height, j, done;
+    const float *sum;
+} waiting;
+
+/* What the epilogue need not ask for in its loop: see finish(). Constants wherever they are inlined. */
+typedef struct epilogue {
+    bool plain, narrow;
+    activation act;
+    bool direct; /* there is none: whole tiles are stored where they belong */
+} epilogue;
+
+static inline __attribute__((always_inline)) void finish_some(const epilogue e, const gemm_bf16_args *g, waiting *w,
+                                                              size_t rows)
+{
+    const size_t left = w->height - w->done, n = rows < left ? rows : left;
+    if (n)
+        finish(e.plain, e.narrow, e.act, g, w->i + w->done, n, w->j, w->sum + w->done * NR);
+    w->done += n;
+}
+
+/* What is done between the steps of a product, while the tile unit is busy and the vector units are not. */
+typedef struct meanwhile {
+    waiting last;           /* tile */
+    size_t rows;            /* of it a step */
+    uintptr_t ahead;        /* in the next panel: the line to prefetch next */
+    size_t lines;           /* of it a step */
+    size_t i, end, j, some; /* this tile's next row and end, its column, and the rows of C to prefetch a step */
+} meanwhile;
+
+/* C's lines that the epilogue will write: they come from far where C is a whole map. */
+static inline __attribute__((always_inline)) void fetch_some(const gemm_bf16_args *g, meanwhile *other)
+{
+    const size_t end = other->end - other->i < other->some ? other->end : other->i + other->some;
+    for (; other->i < end; other->i++) {
+        const float *c = g->c + (g->c_rows ? g->c_rows[other->i] : other->i) * g->ldc + other->j;
+        __builtin_prefetch(c, 1, 3);
+        __builtin_prefetch((const void *)((uintptr_t)c + 64), 1, 3);
+    }
+}
+
 /* The sums of one tile: `bottom` tells whether there are more than 16 rows. `tail` [MR][KR] has what is left of A's
  * rows after whole steps, filled up with zeros, or is NULL. */
-static inline __attribute__((always_inline)) void multiply(const bool bottom, size_t steps, const uint16_t *a,
-                                                           size_t lda, const uint16_t *b, const uint16_t *tail)
+static inline __attribute__((always_inline)) void multiply(const epilogue e, const bool bottom, const gemm_bf16_args *g,
+                                                           size_t steps, const uint16_t *a, const uint16_t *b,
+                                                           const uint16_t *tail, meanwhile *other)
 {
-    const size_t a_bytes = lda * sizeof *a, b_bytes = 2 * NR * sizeof *b;
+    const size_t lda = g->lda, a_bytes = lda * sizeof *a, b_bytes = 2 * NR * sizeof *b;
     _tile_zero(0);
     _tile_zero(1);
     if (bottom) {
@@ -56,24 +100,32 @@ static inline __attribute__((always_inline)) void multiply(const bool bottom, si
             _tile_dpbf16ps(3, 5, 7);                                                                                   \
         }                                                                                                              \
     } while (0)
-    for (; steps; steps--, a += KR, b += KR * NR)
+    for (; steps; steps--, a += KR, b += KR * NR) {
         STEP(a, a + 16 * lda, a_bytes);
+        for (size_t i = 0; i < other->lines; i++, other->ahead += 64)
+            _mm_prefetch((const char *)other->ahead, _MM_HINT_T1);
+        if (!e.narrow && !e.direct)
+            fetch_some(g, other);
+        finish_some(e, g, &other->last, other->rows);
+    }
     if (tail)
         STEP(tail, tail + 16 * KR, KR * sizeof *tail);
+    finish_some(e, g, &other->last, MR);
 }
 
-static inline void store(bool bottom, float *sum)
+static inline void store(bool bottom, float *sum, size_t ld)
 {
-    _tile_stored(0, sum, NR * sizeof *sum);
-    _tile_stored(1, sum + 16, NR * sizeof *sum);
+    const size_t bytes = ld * sizeof *sum;
+    _tile_stored(0, sum, bytes);
+    _tile_stored(1, sum + 16, bytes);
     if (bottom) {
-        _tile_stored(2, sum + 16 * NR, NR * sizeof *sum);
-        _tile_stored(3, sum + 16 * NR + 16, NR * sizeof *sum);
+        _tile_stored(2, sum + 16 * ld, bytes);
+        _tile_stored(3, sum + 16 * ld + 16, bytes);
     }
 }
 
 /* Rows i0 ... i0 + m, whole tiles or the last rows that make none; the tiles are configured for them. */
-static void rows(const gemm_bf16_args *g, size_t i0, size_t m, finish_fn *finish_tile)
+static inline __attribute__((always_inline)) void rows(const epilogue e, const gemm_bf16_args *g, size_t i0, size_t m)
 {
     _Alignas(64) float sum[2][MR * NR];
     _Alignas(64) uint16_t tails[BLOCK_ROWS * KR];
@@ -82,42 +134,74 @@ static void rows(const gemm_bf16_args *g, size_t i0, size_t m, finish_fn *finish
         for (size_t i = 0; i < m; i++)
             _mm512_store_si512(tails + i * KR,
                                _mm512_maskz_loadu_epi16((1u << left) - 1u, g->a + (i0 + i) * g->lda + steps * KR));
-    /* The epilogue of a tile comes after the next tile's products, which keep the tile unit busy and the vector units
-     * not, and before its stores, whose addresses would hold its loads up. */
-    struct {
-        size_t i, height, j;
-    } last = {0};
+    /* The epilogue of a tile runs between the next tile's steps, a few rows at a time, and before its stores, whose
+     * addresses would hold its loads up. With few steps it comes after them all in one piece. */
+    meanwhile other = {0};
+    other.rows = steps >= 8 || (steps && e.act == ACT_GELU) ? (MR + steps - 1) / steps : 0;
+    /* Weights that the second-level cache does not hold come a panel ahead, spread over the products with this one. */
+    const size_t panel_lines = steps * KR * NR * sizeof *g->b / 64, tiles = (m + MR - 1) / MR;
+    if (panel_lines * (g->n / NR) >= PREFETCH_LINES)
+        other.lines = (panel_lines + tiles * steps - 1) / (tiles * steps);
+    other.some = steps ? (MR + steps - 1) / steps : 0;
     size_t turn = 0;
     for (size_t j = 0; j < g->n; j += NR) {
         const uint16_t *b = g->b + j / NR * g->b_stride;
+        other.ahead = (uintptr_t)(b + g->b_stride);
         for (size_t i = 0; i < m; i += MR, turn ^= 1) {
             const size_t height = m - i < MR ? m - i : MR;
             const uint16_t *a = g->a + (i0 + i) * g->lda, *tail = left ? tails + i * KR : NULL;
+            other.i = i0 + i, other.end = other.i + height, other.j = j;
             if (height > 16)
-                multiply(true, steps, a, g->lda, b, tail);
+                multiply(e, true, g, steps, a, b, tail, &other);
             else
-                multiply(false, steps, a, g->lda, b, tail);
-            if (last.height)
-                finish_tile(g, last.i, last.height, last.j, sum[turn ^ 1]);
-            store(height > 16, sum[turn]);
-            last.i = i0 + i, last.height = height, last.j = j;
+                multiply(e, false, g, steps, a, b, tail, &other);
+            if (e.direct && g->n - j >= NR) {
+                store(height > 16, g->c + (i0 + i) * g->ldc + j, g->ldc);
+                continue;
+            }
+            store(height > 16, sum[turn], NR);
+            other.last = (waiting){.i = i0 + i, .height = height, .j = j, .sum = sum[turn]};
         }
     }
-    if (last.height)
-        finish_tile(g, last.i, last.height, last.j, sum[turn ^ 1]);
+    finish_some(e, g, &other.last, MR);
 }
+
+typedef void rows_fn(const gemm_bf16_args *g, size_t i0, size_t m);
+#define ROWS(name, ...)                                                                                                \
+    static void name(const gemm_bf16_args *g, size_t i0, size_t m)                                                     \
+    {                                                                                                                  \
+        rows((epilogue){__VA_ARGS__}, g, i0, m);                                                                       \
+    }
+ROWS(rows_full_none, false, false, ACT_NONE, false)
+ROWS(rows_full_relu, false, false, ACT_RELU, false)
+ROWS(rows_full_gelu, false, false, ACT_GELU, false)
+ROWS(rows_full_none_bf16, false, true, ACT_NONE, false)
+ROWS(rows_full_relu_bf16, false, true, ACT_RELU, false)
+ROWS(rows_full_gelu_bf16, false, true, ACT_GELU, false)
+ROWS(rows_plain_none, true, false, ACT_NONE, false)
+ROWS(rows_plain_relu, true, false, ACT_RELU, false)
+ROWS(rows_plain_gelu, true, false, ACT_GELU, false)
+ROWS(rows_plain_none_bf16, true, true, ACT_NONE, false)
+ROWS(rows_plain_relu_bf16, true, true, ACT_RELU, false)
+ROWS(rows_plain_gelu_bf16, true, true, ACT_GELU, false)
+ROWS(rows_direct, true, false, ACT_NONE, true)
 
 void k_gemm_bf16_amx(const gemm_bf16_args *g)
 {
-    finish_fn *const finish_tile = finish_for(g);
+    static rows_fn *const all[2][2][3] = {{{rows_full_none, rows_full_relu, rows_full_gelu},
+                                           {rows_full_none_bf16, rows_full_relu_bf16, rows_full_gelu_bf16}},
+                                          {{rows_plain_none, rows_plain_relu, rows_plain_gelu},
+                                           {rows_plain_none_bf16, rows_plain_relu_bf16, rows_plain_gelu_bf16}}};
+    const bool plain = finish_is_plain(g), direct = plain && g->c && !g->bias && !g->c_rows && g->act == ACT_NONE;
+    rows_fn *const some_rows = direct ? rows_direct : all[plain][g->c_bf16 != NULL][g->act];
     const size_t whole = g->m / MR * MR, rest = g->m - whole;
     if (whole)
         configure(16, 16);
     for (size_t i = 0; i < whole; i += BLOCK_ROWS)
-        rows(g, i, whole - i < BLOCK_ROWS ? whole - i : BLOCK_ROWS, finish_tile);
+        some_rows(g, i, whole - i < BLOCK_ROWS ? whole - i : BLOCK_ROWS);
     if (rest) {
         configure(rest < 16 ? rest : 16, rest > 16 ? rest - 16 : 16);
-        rows(g, whole, rest, finish_tile);
+        some_rows(g, whole, rest);
     }
     _tile_release();
 }

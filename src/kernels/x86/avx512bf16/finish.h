@@ -58,32 +58,10 @@ static inline __attribute__((always_inline)) void finish(const bool plain, const
     }
 }
 
-typedef void finish_fn(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
-#define FINISH(name, plain, narrow, act)                                                                               \
-    static void name(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum)                     \
-    {                                                                                                                  \
-        finish(plain, narrow, act, g, i0, rows, j0, sum);                                                              \
-    }
-FINISH(finish_full_none, false, false, ACT_NONE)
-FINISH(finish_full_relu, false, false, ACT_RELU)
-FINISH(finish_full_gelu, false, false, ACT_GELU)
-FINISH(finish_full_none_bf16, false, true, ACT_NONE)
-FINISH(finish_full_relu_bf16, false, true, ACT_RELU)
-FINISH(finish_full_gelu_bf16, false, true, ACT_GELU)
-FINISH(finish_plain_none, true, false, ACT_NONE)
-FINISH(finish_plain_relu, true, false, ACT_RELU)
-FINISH(finish_plain_gelu, true, false, ACT_GELU)
-FINISH(finish_plain_none_bf16, true, true, ACT_NONE)
-FINISH(finish_plain_relu_bf16, true, true, ACT_RELU)
-FINISH(finish_plain_gelu_bf16, true, true, ACT_GELU)
-
-static finish_fn *finish_for(const gemm_bf16_args *g)
+/* Only a bias is added. */
+static inline bool finish_is_plain(const gemm_bf16_args *g)
 {
-    static finish_fn *const all[2][2][3] = {{{finish_full_none, finish_full_relu, finish_full_gelu},
-                                             {finish_full_none_bf16, finish_full_relu_bf16, finish_full_gelu_bf16}},
-                                            {{finish_plain_none, finish_plain_relu, finish_plain_gelu},
-                                             {finish_plain_none_bf16, finish_plain_relu_bf16, finish_plain_gelu_bf16}}};
-    return all[!g->add && !g->row_scale && !g->residual][g->c_bf16 != NULL][g->act];
+    return !g->add && !g->row_scale && !g->residual;
 }
 
 #endif
