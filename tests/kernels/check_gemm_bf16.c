@@ -300,6 +300,10 @@ void check_gemm_bf16(const check *t, gemm_bf16_fn *fn)
     /* Long sums, and more rows than a block that a variant may keep in cache. */
     try(fn, 33, 33, 4608, ACT_NONE);
     try(fn, 600, 3, 300, ACT_GELU);
+    try(fn, 1030, 70, 40, ACT_NONE);
+    /* More of B than the second-level cache keeps beside the rest. */
+    try(fn, 40, 300, 1024, ACT_NONE);
+    try(fn, 70, 300, 1030, ACT_GELU);
     try_nan(fn, ACT_NONE);
     try_nan(fn, ACT_GELU);
 }
@@ -314,35 +318,49 @@ static void run(void *arg)
 
 void bench_gemm_bf16(const check *t, gemm_bf16_fn *fn)
 {
+    enum {
+        NARROW = 1, /* to bfloat16 */
+        ALONE = 2,  /* no bias either: nothing but the product */
+        ZEROS = 4   /* operands that cost less power, so that the clock stays up */
+    };
     static const struct {
         size_t m, n, k;
         activation act;
-        bool narrow;
+        unsigned kind;
     } shapes[] = {
-        {256, 288, 96, ACT_NONE, true},     {256, 384, 96, ACT_GELU, true},    {256, 96, 384, ACT_NONE, false},
-        {256, 576, 192, ACT_NONE, true},    {256, 768, 192, ACT_GELU, true},   {256, 192, 768, ACT_NONE, false},
-        {196, 1152, 384, ACT_NONE, true},   {256, 1536, 384, ACT_GELU, true},  {256, 384, 1536, ACT_NONE, false},
-        {256, 2304, 576, ACT_GELU, true},   {256, 576, 2304, ACT_NONE, false}, {256, 4608, 1152, ACT_GELU, true},
-        {256, 1152, 4608, ACT_NONE, false}, {64, 64, 96, ACT_NONE, false},     {64, 96, 64, ACT_NONE, true},
-        {128, 512, 96, ACT_NONE, false},    {128, 96, 512, ACT_NONE, false},   {8, 256, 256, ACT_NONE, false},
-        {4096, 256, 256, ACT_NONE, false},  {256, 432, 144, ACT_NONE, true},
+        {256, 288, 96, ACT_NONE, NARROW},   {256, 384, 96, ACT_GELU, NARROW},
+        {256, 96, 384, ACT_NONE, 0},        {256, 576, 192, ACT_NONE, NARROW},
+        {256, 768, 192, ACT_GELU, NARROW},  {256, 192, 768, ACT_NONE, 0},
+        {196, 1152, 384, ACT_NONE, NARROW}, {256, 1536, 384, ACT_GELU, NARROW},
+        {256, 384, 1536, ACT_NONE, 0},      {256, 2304, 576, ACT_GELU, NARROW},
+        {256, 576, 2304, ACT_NONE, 0},      {256, 4608, 1152, ACT_GELU, NARROW},
+        {256, 1152, 4608, ACT_NONE, 0},     {64, 64, 96, ACT_NONE, 0},
+        {64, 96, 64, ACT_NONE, NARROW},     {128, 512, 96, ACT_NONE, 0},
+        {128, 96, 512, ACT_NONE, 0},        {8, 256, 256, ACT_NONE, 0},
+        {4096, 256, 256, ACT_NONE, 0},      {256, 432, 144, ACT_NONE, NARROW},
+        {512, 768, 576, ACT_GELU, NARROW},  {512, 768, 576, ACT_GELU, NARROW | ZEROS},
+        {256, 256, 192, ACT_NONE, ALONE},   {256, 256, 192, ACT_NONE, ALONE | ZEROS},
+        {256, 256, 576, ACT_NONE, ALONE},   {256, 256, 576, ACT_NONE, ALONE | ZEROS},
     };
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const size_t m = shapes[s].m, n = shapes[s].n, k = shapes[s].k, elements = gemm_bf16_packed(n, k);
-        uint16_t *a = aligned(m * k, sizeof *a), *b = aligned(elements, sizeof *b);
+        const size_t lda = ((k + 31) / 32 | 1) * 32; /* as operators have it */
+        const unsigned kind = shapes[s].kind;
+        uint16_t *a = aligned(m * lda, sizeof *a), *b = aligned(elements, sizeof *b);
         float *c = aligned(m * n, sizeof *c), *bias = allocate(n, sizeof *bias);
-        for (size_t i = 0; i < m * k; i++)
+        for (size_t i = 0; i < m * lda && !(kind & ZEROS); i++)
             a[i] = ref_to_bf16(random_value(VALUES_PLAIN));
-        for (size_t i = 0; i < elements; i++)
+        for (size_t i = 0; i < elements && !(kind & ZEROS); i++)
             b[i] = ref_to_bf16(random_value(VALUES_PLAIN));
-        gemm_bf16_args g = {.m = m, .n = n, .k = k, .a = a, .lda = k, .b = b, .ldc = n, .bias = bias};
+        gemm_bf16_args g = {.m = m, .n = n, .k = k, .a = a, .lda = lda, .b = b, .ldc = n};
+        g.bias = kind & ALONE ? NULL : bias;
         g.b_stride = gemm_bf16_packed(1, k);
         g.act = shapes[s].act;
-        g.c = shapes[s].narrow ? NULL : c;
-        g.c_bf16 = shapes[s].narrow ? (void *)c : NULL;
+        g.c = kind & NARROW ? NULL : c;
+        g.c_bf16 = kind & NARROW ? (void *)c : NULL;
         char text[64];
-        snprintf(text, sizeof text, "m %zu n %zu k %zu%s%s", m, n, k, shapes[s].narrow ? " bf16" : "",
-                 g.act == ACT_GELU ? " gelu" : "");
+        snprintf(text, sizeof text, "m %zu n %zu k %zu%s%s%s%s", m, n, k, kind & NARROW ? " bf16" : "",
+                 g.act == ACT_GELU ? " gelu" : "", kind & ALONE ? " alone" : "", kind & ZEROS ? " zeros" : "");
         const void *pair[2] = {&fn, &g};
         bench(t, text, 2.0 * (double)m * (double)n * (double)k, "GFLOP/s", run, (void *)pair);
         free(a);

@@ -8,7 +8,7 @@
 #define NR 32
 #define KR 32                     /* of A's columns in a tile */
 #define BLOCK_ROWS 512            /* stay in the second-level cache while panel after panel goes over them */
-#define PREFETCH_LINES (8 * 1024) /* of weights */
+#define PREFETCH_LINES (8 * 1024) /* 512 KiB of B: less stays in that cache by itself */
 
 /* What _tile_loadconfig reads. */
 typedef struct tile_config {
@@ -60,7 +60,7 @@ typedef struct meanwhile {
     size_t rows;            /* of it a step */
     uintptr_t ahead;        /* in the next panel: the line to prefetch next */
     size_t lines;           /* of it a step */
-    size_t i, end, j, some; /* this tile's next row and end, its column, and the rows of C to prefetch a step */
+    size_t i, end, j, some; /* this tile's next row of C to prefetch, their end, its column; how many a step */
 } meanwhile;
 
 /* C's lines that the epilogue will write: they come from far where C is a whole map. */
@@ -136,13 +136,12 @@ static inline __attribute__((always_inline)) void rows(const epilogue e, const g
                                _mm512_maskz_loadu_epi16((1u << left) - 1u, g->a + (i0 + i) * g->lda + steps * KR));
     /* The epilogue of a tile runs between the next tile's steps, a few rows at a time, and before its stores, whose
      * addresses would hold its loads up. With few steps it comes after them all in one piece. */
-    meanwhile other = {0};
-    other.rows = steps >= 8 || (steps && e.act == ACT_GELU) ? (MR + steps - 1) / steps : 0;
+    const size_t share = steps ? (MR + steps - 1) / steps : 0; /* of a tile's rows, a step */
+    meanwhile other = {.rows = steps >= 8 || e.act == ACT_GELU ? share : 0, .some = share};
     /* Weights that the second-level cache does not hold come a panel ahead, spread over the products with this one. */
     const size_t panel_lines = steps * KR * NR * sizeof *g->b / 64, tiles = (m + MR - 1) / MR;
     if (panel_lines * (g->n / NR) >= PREFETCH_LINES)
         other.lines = (panel_lines + tiles * steps - 1) / (tiles * steps);
-    other.some = steps ? (MR + steps - 1) / steps : 0;
     size_t turn = 0;
     for (size_t j = 0; j < g->n; j += NR) {
         const uint16_t *b = g->b + j / NR * g->b_stride;
@@ -167,33 +166,29 @@ static inline __attribute__((always_inline)) void rows(const epilogue e, const g
 }
 
 typedef void rows_fn(const gemm_bf16_args *g, size_t i0, size_t m);
-#define ROWS(name, ...)                                                                                                \
-    static void name(const gemm_bf16_args *g, size_t i0, size_t m)                                                     \
+#define ROWS(name, plain, narrow, act)                                                                                 \
+    static void rows_##name(const gemm_bf16_args *g, size_t i0, size_t m)                                              \
     {                                                                                                                  \
-        rows((epilogue){__VA_ARGS__}, g, i0, m);                                                                       \
+        rows((epilogue){plain, narrow, act, false}, g, i0, m);                                                         \
     }
-ROWS(rows_full_none, false, false, ACT_NONE, false)
-ROWS(rows_full_relu, false, false, ACT_RELU, false)
-ROWS(rows_full_gelu, false, false, ACT_GELU, false)
-ROWS(rows_full_none_bf16, false, true, ACT_NONE, false)
-ROWS(rows_full_relu_bf16, false, true, ACT_RELU, false)
-ROWS(rows_full_gelu_bf16, false, true, ACT_GELU, false)
-ROWS(rows_plain_none, true, false, ACT_NONE, false)
-ROWS(rows_plain_relu, true, false, ACT_RELU, false)
-ROWS(rows_plain_gelu, true, false, ACT_GELU, false)
-ROWS(rows_plain_none_bf16, true, true, ACT_NONE, false)
-ROWS(rows_plain_relu_bf16, true, true, ACT_RELU, false)
-ROWS(rows_plain_gelu_bf16, true, true, ACT_GELU, false)
-ROWS(rows_direct, true, false, ACT_NONE, true)
+EACH_EPILOGUE(ROWS)
+#define ROWS_NAME(name, plain, narrow, act) rows_##name,
+static rows_fn *const rows_with[] = {EACH_EPILOGUE(ROWS_NAME)};
+
+static void rows_direct(const gemm_bf16_args *g, size_t i0, size_t m)
+{
+    rows((epilogue){true, false, ACT_NONE, true}, g, i0, m);
+}
+
+static rows_fn *rows_for(const gemm_bf16_args *g)
+{
+    rows_fn *const found = rows_with[epilogue_index(g)];
+    return found == rows_plain_none && !g->bias && !g->c_rows ? rows_direct : found;
+}
 
 void k_gemm_bf16_amx(const gemm_bf16_args *g)
 {
-    static rows_fn *const all[2][2][3] = {{{rows_full_none, rows_full_relu, rows_full_gelu},
-                                           {rows_full_none_bf16, rows_full_relu_bf16, rows_full_gelu_bf16}},
-                                          {{rows_plain_none, rows_plain_relu, rows_plain_gelu},
-                                           {rows_plain_none_bf16, rows_plain_relu_bf16, rows_plain_gelu_bf16}}};
-    const bool plain = finish_is_plain(g), direct = plain && g->c && !g->bias && !g->c_rows && g->act == ACT_NONE;
-    rows_fn *const some_rows = direct ? rows_direct : all[plain][g->c_bf16 != NULL][g->act];
+    rows_fn *const some_rows = rows_for(g);
     const size_t whole = g->m / MR * MR, rest = g->m - whole;
     if (whole)
         configure(16, 16);

@@ -58,10 +58,26 @@ static inline __attribute__((always_inline)) void finish(const bool plain, const
     }
 }
 
-/* Only a bias is added. */
-static inline bool finish_is_plain(const gemm_bf16_args *g)
+/* What the epilogue is known for: X(name, plain, narrow, act). */
+#define EACH_EPILOGUE(X)                                                                                               \
+    X(full_none, false, false, ACT_NONE)                                                                               \
+    X(full_relu, false, false, ACT_RELU)                                                                               \
+    X(full_gelu, false, false, ACT_GELU)                                                                               \
+    X(full_none_bf16, false, true, ACT_NONE)                                                                           \
+    X(full_relu_bf16, false, true, ACT_RELU)                                                                           \
+    X(full_gelu_bf16, false, true, ACT_GELU)                                                                           \
+    X(plain_none, true, false, ACT_NONE)                                                                               \
+    X(plain_relu, true, false, ACT_RELU)                                                                               \
+    X(plain_gelu, true, false, ACT_GELU)                                                                               \
+    X(plain_none_bf16, true, true, ACT_NONE)                                                                           \
+    X(plain_relu_bf16, true, true, ACT_RELU)                                                                           \
+    X(plain_gelu_bf16, true, true, ACT_GELU)
+
+/* The place of a product's epilogue in that list. */
+static inline size_t epilogue_index(const gemm_bf16_args *g)
 {
-    return !g->add && !g->row_scale && !g->residual;
+    const bool plain = !g->add && !g->row_scale && !g->residual;
+    return (plain ? 6u : 0u) + (g->c_bf16 ? 3u : 0u) + (size_t)g->act;
 }
 
 #endif

@@ -87,36 +87,18 @@ static tile_fn *const tiles[MR] = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  ti
 
 typedef void finish_fn(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
 #define FINISH(name, plain, narrow, act)                                                                               \
-    static void name(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum)                     \
+    static void finish_##name(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum)            \
     {                                                                                                                  \
         finish(plain, narrow, act, g, i0, rows, j0, sum);                                                              \
     }
-FINISH(finish_full_none, false, false, ACT_NONE)
-FINISH(finish_full_relu, false, false, ACT_RELU)
-FINISH(finish_full_gelu, false, false, ACT_GELU)
-FINISH(finish_full_none_bf16, false, true, ACT_NONE)
-FINISH(finish_full_relu_bf16, false, true, ACT_RELU)
-FINISH(finish_full_gelu_bf16, false, true, ACT_GELU)
-FINISH(finish_plain_none, true, false, ACT_NONE)
-FINISH(finish_plain_relu, true, false, ACT_RELU)
-FINISH(finish_plain_gelu, true, false, ACT_GELU)
-FINISH(finish_plain_none_bf16, true, true, ACT_NONE)
-FINISH(finish_plain_relu_bf16, true, true, ACT_RELU)
-FINISH(finish_plain_gelu_bf16, true, true, ACT_GELU)
-
-static finish_fn *finish_for(const gemm_bf16_args *g)
-{
-    static finish_fn *const all[2][2][3] = {{{finish_full_none, finish_full_relu, finish_full_gelu},
-                                             {finish_full_none_bf16, finish_full_relu_bf16, finish_full_gelu_bf16}},
-                                            {{finish_plain_none, finish_plain_relu, finish_plain_gelu},
-                                             {finish_plain_none_bf16, finish_plain_relu_bf16, finish_plain_gelu_bf16}}};
-    return all[finish_is_plain(g)][g->c_bf16 != NULL][g->act];
-}
+EACH_EPILOGUE(FINISH)
+#define FINISH_NAME(name, plain, narrow, act) finish_##name,
+static finish_fn *const finishes[] = {EACH_EPILOGUE(FINISH_NAME)};
 
 void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
 {
     _Alignas(64) float sum[MR * NR];
-    finish_fn *const finish_tile = finish_for(g);
+    finish_fn *const finish_tile = finishes[epilogue_index(g)];
     const size_t block = g->k ? BLOCK_ELEMENTS / g->k / MR * MR + MR : MR;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
