@@ -259,11 +259,10 @@ def trained(out, weights):
 
 
 def autocast_errors(recorder, picture, path, label):
-    """What the official code's bfloat16 autocast is off by from the float32 of a fixture: the relative RMS error of every tensor of the encoder, and the mean
-    of those of the decoder's in all cases with three masks and no mask prompt (a single click of stand-in weights is a matter of luck); by the fixture's
-    samples where it has no more."""
+    """What the official code's bfloat16 autocast is off by from the float32 of a fixture: the relative RMS error of every tensor of the encoder, and of
+    the decoder's in each case with three masks and no mask prompt; by the fixture's samples where it has no more."""
     fixture, _ = tensors.read(path)
-    out, prompts = {}, {}
+    out = {}
 
     def error(name, a):
         key = name if name in fixture else name + ".samples"
@@ -281,8 +280,8 @@ def autocast_errors(recorder, picture, path, label):
             answer = recorder.predict([] if points is None else points.reshape(-1, 3).tolist(), box)
             for name in ("low_res", "iou", "object_score"):
                 if name in answer:
-                    prompts.setdefault(name, []).append(error(f"{case}.{name}", answer[name]))
-    return out | {f"{label}.prompts.{name}": numbers(np.mean(errors)) for name, errors in prompts.items()}
+                    out[f"{label}.{case}.{name}"] = numbers(error(f"{case}.{name}", answer[name]))
+    return out
 
 
 def bf16(out, models, weights):
