@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 void machine_cpu(char *out, size_t size)
 {
@@ -52,9 +49,6 @@ double machine_peak_mib(void)
 
 int machine_peak_reset(void)
 {
-#ifdef __GLIBC__
-    malloc_trim(0); /* what earlier models have freed is not this one's */
-#endif
     FILE *file = fopen("/proc/self/clear_refs", "w");
     if (!file)
         return -1;
