@@ -128,6 +128,12 @@ SAM2_API sam2_status sam2_model_open(const char *path, const sam2_model_options 
 SAM2_API sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options,
                                             sam2_model **model, sam2_error *error);
 
+/* Opens the small model that the library carries: a SAM 2.1 of 4.2 million parameters for a 512 x 512 input, trained on
+ * made pictures of plain objects, not for photographs (docs/MICRO.md). It is used where the library has it in bfloat16,
+ * and packed in float32. Its name in sam2_model_info is "micro". Errors: UNSUPPORTED (a build without it), ARGUMENT,
+ * MEMORY. Thread-safe. Since 0.1. */
+SAM2_API sam2_status sam2_model_open_builtin(const sam2_model_options *options, sam2_model **model, sam2_error *error);
+
 /* Releases a model. All its contexts must have been destroyed before; features and results may outlive it (its threads
  * end with the last result). NULL is allowed. Since
  * 0.1. */
@@ -714,12 +720,12 @@ SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_obser
 
 /* ---- files of weights ---- */
 
-/* Writes a checkpoint in another format, told by the output's ending: ".sam2" native, ".safetensors", ".pt" or ".pth"
- * (float32, and in SAM 2 the official sizes alone); official tensor names. `precision`: F32 or BF16 storage; AUTO keeps
- * what the input has. A native file is laid out for this machine's instruction set and opens in milliseconds there in
- * the precision that it is written in, elsewhere like other files; in BF16 it holds those matrices rounded that
- * bfloat16 products use, everything else as it is. The output is replaced only once the new file is whole. Errors: as
- * sam2_model_open, FILE. Since 0.1. */
+/* Writes a checkpoint (NULL: the model that the library carries) in another format, told by the output's ending:
+ * ".sam2" native, ".safetensors", ".pt" or ".pth" (float32, and in SAM 2 the official sizes alone); official tensor
+ * names. `precision`: F32 or BF16 storage; AUTO keeps what the input has. A native file is laid out for this machine's
+ * instruction set and opens in milliseconds there in the precision that it is written in, elsewhere like other files;
+ * in BF16 it holds those matrices rounded that bfloat16 products use, everything else as it is. The output is replaced
+ * only once the new file is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
 SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                                   const sam2_allocator *allocator, sam2_error *error);
 

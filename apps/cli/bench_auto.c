@@ -12,7 +12,7 @@ sam2_status bench_auto(bench *b, const char *path, const sam2_model_options *opt
     sam2_context *context = NULL;
     sam2_auto_result *result = NULL;
     what.pred_iou_thresh = what.stability_score_thresh = 0.0;
-    int failed = sam2_model_open(path, options, &model, error) || sam2_context_create(model, &context, error);
+    int failed = model_load(path, options, &model, error) || sam2_context_create(model, &context, error);
     /* Of seconds each, one is enough. */
     const double start = now_ms();
     failed = failed || sam2_auto_generate(context, &image, &what, &result, error);

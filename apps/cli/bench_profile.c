@@ -73,7 +73,7 @@ int profile_measure(bench *b, const char *path, const sam2_model_options *option
     sam2_result *result = NULL;
     sam2_model_info info = SAM2_MODEL_INFO_INIT;
     double enlarge_ms = 0.0;
-    int failed = sam2_model_open(path, options, &model, error) || sam2_model_get_info(model, &info, error) ||
+    int failed = model_load(path, options, &model, error) || sam2_model_get_info(model, &info, error) ||
                  sam2_context_create(model, &context, error) || sam2_result_create(model, &result, error) ||
                  profile_encode(b, context, &features, error) ||
                  read_profile(b, context, info.threads, encode, error) ||

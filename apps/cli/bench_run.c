@@ -67,7 +67,7 @@ static int round_of(bench *b, const char *path, const sam2_model_options *option
     double times[BENCH_STAGES + 1];
     int failed;
     times[BENCH_LOAD] = now_ms();
-    failed = sam2_model_open(path, options, &model, error) || sam2_context_create(model, &context, error) ||
+    failed = model_load(path, options, &model, error) || sam2_context_create(model, &context, error) ||
              sam2_result_create(model, &result, error) || sam2_model_get_info(model, info, error);
     times[BENCH_ENCODE] = now_ms();
     failed = failed || sam2_features_encode(context, &image, &features, error);

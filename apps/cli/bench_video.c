@@ -40,7 +40,7 @@ sam2_status bench_track(bench *b, const char *path, const sam2_model_options *op
 {
     video_parts v = {0};
     double *times = b->samples[0];
-    int failed = sam2_model_open(path, options, &v.model, error) || sam2_context_create(v.model, &v.context, error) ||
+    int failed = model_load(path, options, &v.model, error) || sam2_context_create(v.model, &v.context, error) ||
                  sam2_tracker_create(v.model, NULL, &v.tracker, error);
     for (int frame = 0; frame < FRAMES_BEFORE + b->runs && !failed; frame++) {
         const double start = now_ms();

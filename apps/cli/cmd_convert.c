@@ -40,16 +40,17 @@ int run_convert(int count, char **arguments)
     if (!strcmp(output, "-"))
         return report(EXIT_USE, "OUT: a model can be written to a file only");
     /* The library reports both files' faults alike, and the exit status tells them apart. */
-    file = fopen(path, "rb");
-    if (!file)
+    file = *path ? fopen(path, "rb") : NULL;
+    if (*path && !file)
         return report(EXIT_MODEL, "%s: cannot be opened: %s", path, strerror(errno));
-    fclose(file);
-    status = output_check("OUT", output, path);
+    if (file)
+        fclose(file);
+    status = output_check("OUT", output, *path ? path : NULL);
     if (status)
         return status;
-    if (!sam2_convert(path, output, (sam2_precision)common.precision, NULL, &error))
+    if (!sam2_convert(*path ? path : NULL, output, (sam2_precision)common.precision, NULL, &error))
         return EXIT_DONE;
-    if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && !strstr(error.text, path))
+    if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && (!*path || !strstr(error.text, path)))
         return report_library(&error, FROM_OUTPUT);
     return report_model(&error, path);
 }

@@ -53,12 +53,12 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
     json_t *json;
     int status;
     snprintf(identity, sizeof identity, "%016" PRIx64, info->identity);
-    json =
-        json_pack("{s:s, s:o, s:I, s:s, s:i, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "model", info->name, "file",
-                  json_text(path), "parameters", (json_int_t)info->parameters, "identity", identity, "image_size",
-                  info->image_size, "embedding_dim", info->embedding_dim, "low_res_size", info->low_res_size,
-                  "precision", precision_name(info->precision), "isa", info->isa, "threads", info->threads,
-                  "weight_bytes", (json_int_t)info->weight_bytes, "workspace_bytes", (json_int_t)info->workspace_bytes);
+    json = json_pack("{s:s, s:o, s:I, s:s, s:i, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "model", info->name, "file",
+                     *path ? json_text(path) : json_null(), "parameters", (json_int_t)info->parameters, "identity",
+                     identity, "image_size", info->image_size, "embedding_dim", info->embedding_dim, "low_res_size",
+                     info->low_res_size, "precision", precision_name(info->precision), "isa", info->isa, "threads",
+                     info->threads, "weight_bytes", (json_int_t)info->weight_bytes, "workspace_bytes",
+                     (json_int_t)info->workspace_bytes);
     json_object_set_new(json, "family", json_text(info->family));
     json_object_set_new(json, "format", json_text(info->format));
     json_object_set_new(json, "mapped_bytes", json_integer((json_int_t)info->mapped_bytes));
@@ -75,7 +75,7 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
 static void print(const sam2_model_info *info, const char *path)
 {
     printf("model        %s%s\n", info->name, is_sam1(info) ? " (SAM 1: pictures alone)" : "");
-    printf("file         %s\n", path);
+    printf("file         %s\n", *path ? path : "none, built in");
     printf("format       %s%s\n", info->format, info->repacked ? ", packed again for this machine and precision" : "");
     printf("parameters   %" PRIu64 "\n", info->parameters);
     printf("identity     %016" PRIx64 "\n", info->identity);
@@ -114,7 +114,7 @@ int run_info(int count, char **arguments)
         common.model = arguments[0];
     status = model_path(common.model, path, sizeof path);
     if (!status)
-        status = output_check("--json", json_file, path);
+        status = output_check("--json", json_file, *path ? path : NULL);
     if (!status)
         status = model_open(&common, &model, &info);
     if (status)

@@ -358,7 +358,9 @@ static int parse(track *t, int count, char **arguments)
         ROW_TEXT('o', "output", &t->output, "FOLDER", "masks as PNG, in a folder that is made"),
         ROW_CHOICE(0, "layout", &t->layout, "objects|labels",
                    "of that folder: ID/FRAME.png, 0 and 255 (default), or\nFRAME.png, all objects by their numbers"),
-        ROW_TEXT(0, "overlay", &t->overlay_file, "FILE", "the video with masks and prompts drawn on it"),
+        ROW_TEXT(0, "overlay", &t->overlay_file, "FILE",
+                 "the video with masks and prompts drawn on it; a name that ends\n"
+                 "in / is a folder of PNG frames"),
         ROW_TEXT(0, "json", &t->json_file, "FILE", "a line for each frame: scores, boxes, masks; docs/json.md"),
         ROW_TEXT(0, "dump", &t->dump_file, "FILE.npz", "logits, scores, pointers and memories of every frame"),
         ROW_FLAG(0, "vos", &t->vos,

@@ -7,7 +7,7 @@ void common_rows_make(common_options *c, unsigned which, option out[COMMON_ROWS]
     const option rows[] = {
         ROW_TEXT('m', "model", &c->model, "MODEL",
                  "a checkpoint (.pt, .safetensors, .sam2), or micro, the small\n"
-                 "model that comes with the program (default)"),
+                 "model that is built in (default)"),
         ROW_FLAG(0, "verify", &c->verify, "check the checkpoint's checksums first, which reads it whole"),
         ROW_CHOICE(0, "precision", &c->precision, PRECISION_WORDS, "arithmetic: auto (default), f32, bf16, int8"),
         ROW_INT(0, "threads", &c->threads, 1, 256, "threads (default: the processors usable here)"),

@@ -56,8 +56,10 @@ void picture_rows_make(picture_options *picture, option out[PICTURE_ROWS]);
 #define PRECISION_WORDS "auto|f32|bf16|int8"
 const char *precision_name(sam2_precision precision);
 
-/* The file of a model: "micro" is looked for, anything else is a file name. 0 or an exit status. */
+/* The file of a model; "" is the built-in one, "micro" where no file is called so. 0 or an exit status. */
 int model_path(const char *name, char *path, size_t size);
+/* Opens what model_path has found. */
+sam2_status model_load(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error);
 /* SAM 1 has no object score, and its logits are nowhere held within bounds. */
 int is_sam1(const sam2_model_info *info);
 int model_open(const common_options *common, sam2_model **model, sam2_model_info *info);

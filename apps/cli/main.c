@@ -44,11 +44,10 @@ static void help(FILE *file)
 /* The instruction set in use is known to a model only. */
 static void version(void)
 {
-    common_options common = {.model = "micro", .threads = 1};
     sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
     sam2_model_info info = SAM2_MODEL_INFO_INIT;
     sam2_model *model = NULL;
-    char libraries[512] = "", path[4096];
+    char libraries[512] = "";
     media_libraries(libraries, sizeof libraries);
     printf("sam2 %d.%d.%d\n", SAM2_VERSION_MAJOR, SAM2_VERSION_MINOR, SAM2_VERSION_PATCH);
     printf("library: libsam2 %s\n", sam2_version());
@@ -56,8 +55,7 @@ static void version(void)
     printf("pictures: %s\n", libraries);
     printf("json: jansson %s\n", JANSSON_VERSION);
     options.threads = 1;
-    if (!model_path(common.model, path, sizeof path) && !sam2_model_open(path, &options, &model, NULL) &&
-        !sam2_model_get_info(model, &info, NULL))
+    if (!sam2_model_open_builtin(&options, &model, NULL) && !sam2_model_get_info(model, &info, NULL))
         printf("instructions: %s\n", info.isa);
     sam2_model_close(model);
 }

@@ -1,13 +1,9 @@
 /* Models by name. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common.h"
-
-#define MICRO_FILE "sam2.1_hiera_micro.safetensors"
 
 const char *precision_name(sam2_precision precision)
 {
@@ -22,22 +18,6 @@ const char *precision_name(sam2_precision precision)
         return "int8";
     }
     return "unknown";
-}
-
-/* Where the program lies when it was installed under another prefix than it was configured for. */
-static int beside_program(char *path, size_t size)
-{
-    char program[1024];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *slash;
-    if (length <= 0)
-        return -1;
-    program[length] = 0;
-    slash = strrchr(program, '/');
-    if (!slash)
-        return -1;
-    *slash = 0;
-    return snprintf(path, size, "%s/../share/sam2/%s", program, MICRO_FILE) < (int)size ? 0 : -1;
 }
 
 int model_path(const char *name, char *path, size_t size)
@@ -69,14 +49,8 @@ int model_path(const char *name, char *path, size_t size)
                                         "sam_vit_h"};
     struct stat about;
     if (!strcmp(name, "micro") && stat(name, &about)) {
-        const char *const fixed[] = {SAM2_MICRO_PATH, SAM2_MICRO_SOURCE_PATH};
-        snprintf(path, size, "%s", fixed[0]);
-        if (!access(path, R_OK) || (!beside_program(path, size) && !access(path, R_OK)))
-            return EXIT_DONE;
-        snprintf(path, size, "%s", fixed[1]);
-        if (!access(path, R_OK))
-            return EXIT_DONE;
-        return report(EXIT_MODEL, "the model micro is not installed: no file %s", fixed[0]);
+        *path = 0;
+        return EXIT_DONE;
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(name, names[i]) && stat(name, &about))
@@ -89,6 +63,11 @@ int model_path(const char *name, char *path, size_t size)
     return EXIT_DONE;
 }
 
+sam2_status model_load(const char *path, const sam2_model_options *options, sam2_model **model, sam2_error *error)
+{
+    return *path ? sam2_model_open(path, options, model, error) : sam2_model_open_builtin(options, model, error);
+}
+
 int is_sam1(const sam2_model_info *info)
 {
     return !strcmp(info->family, "sam1");
@@ -96,7 +75,7 @@ int is_sam1(const sam2_model_info *info)
 
 int report_model(const sam2_error *error, const char *path)
 {
-    if (error->code == SAM2_ERROR_UNSUPPORTED && strncmp(error->text, path, strlen(path)) != 0)
+    if (error->code == SAM2_ERROR_UNSUPPORTED && (!*path || strncmp(error->text, path, strlen(path)) != 0))
         return report(EXIT_USE, "%s", error->text);
     return report_library(error, FROM_MODEL_FILE);
 }
@@ -116,7 +95,7 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
     options.image_size = common->size;
     options.isa = common->isa;
     options.verify = common->verify;
-    if (sam2_model_open(path, &options, model, &error))
+    if (model_load(path, &options, model, &error))
         return report_model(&error, path);
     if (sam2_model_get_info(*model, info, &error)) {
         sam2_model_close(*model);
@@ -125,18 +104,18 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
     }
     if (common->precision == SAM2_PRECISION_BF16 && info->precision != SAM2_PRECISION_BF16)
         note("bf16 needs AVX512-BF16 or AMX: %s is used", precision_name(info->precision));
-    if (common->verbose && info->repacked)
+    if (common->verbose && info->repacked && *path)
         note("%s is laid out for another instruction set or precision: its weights were packed again; sam2 convert "
              "makes one for this machine",
              path);
-    if (!strcmp(common->model, "micro") && !strcmp(info->name, "custom"))
-        info->name = "micro"; /* its layout has no official name */
     return EXIT_DONE;
 }
 
 void model_remark(const common_options *common)
 {
     if (!strcmp(common->model, "micro"))
-        note("the model micro is small and was trained on made-up pictures; for photographs give a SAM 2 checkpoint "
-             "with -m");
+        note(
+            "the built-in model is small and was trained on made pictures; for photographs give an official checkpoint "
+            "with -m, such as %s",
+            "https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt");
 }

@@ -79,6 +79,7 @@ typedef struct track {
     uint8_t *pixels; /* [height][width][3], an overlay's frame, or NULL */
     float *logits;   /* [height][width], for the dump, or NULL */
     media_output json;
+    int drawing; /* the overlay is open, as a movie or a folder */
     struct media_movie *movie;
     npz_writer *dump;
     int dump_failed;

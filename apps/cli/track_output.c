@@ -10,9 +10,17 @@
 #include "movie.h"
 #include "track.h"
 
+/* ---- the overlay: a video, or where the name ends in a slash a folder of pictures ---- */
+
+static int overlay_is_folder(const track *t)
+{
+    const size_t length = t->overlay_file ? strlen(t->overlay_file) : 0;
+    return length > 1 && t->overlay_file[length - 1] == '/';
+}
+
 int track_outputs_check(const track *t)
 {
-    int status = output_check("--overlay", t->overlay_file, t->input);
+    int status = overlay_is_folder(t) ? EXIT_DONE : output_check("--overlay", t->overlay_file, t->input);
     if (!status)
         status = output_check("--json", t->json_file, t->input);
     if (!status)
@@ -36,6 +44,33 @@ int track_make_folder(const char *path)
     return report(EXIT_FAULT, "%s: the folder cannot be made: %s", path, strerror(errno == EEXIST ? ENOTDIR : errno));
 }
 
+static int open_overlay(track *t)
+{
+    char error[600];
+    t->drawing = 1;
+    if (overlay_is_folder(t))
+        return track_make_folder(t->overlay_file);
+    if (media_movie_open(t->overlay_file, t->about->width, t->about->height, t->about->fps, &t->movie, error,
+                         sizeof error))
+        return report(EXIT_FAULT, "%s", error);
+    return EXIT_DONE;
+}
+
+/* t->pixels is what is to be seen on the frame. */
+static int write_overlay(track *t, const media_frame *frame)
+{
+    char name[4096], error[600];
+    if (t->movie)
+        return media_movie_frame(t->movie, t->pixels, frame->pts_ms, error, sizeof error)
+                   ? report(EXIT_FAULT, "%s", error)
+                   : EXIT_DONE;
+    if (snprintf(name, sizeof name, "%s%05lld.png", t->overlay_file, (long long)frame->index) >= (int)sizeof name)
+        return report(EXIT_FAULT, "%.60s...: the name is too long", t->overlay_file);
+    if (media_write_png(name, t->pixels, frame->width, frame->height, 3, (size_t)frame->width * 3, error, sizeof error))
+        return report(EXIT_FAULT, "%s", error);
+    return EXIT_DONE;
+}
+
 int track_outputs_open(track *t)
 {
     const size_t pixels = (size_t)t->about->width * (size_t)t->about->height;
@@ -52,10 +87,8 @@ int track_outputs_open(track *t)
         return EXIT_FAULT;
     if (t->json_file && media_output_open(&t->json, t->json_file, error, sizeof error))
         return report(EXIT_FAULT, "%s", error);
-    if (t->overlay_file && !backward &&
-        media_movie_open(t->overlay_file, t->about->width, t->about->height, t->about->fps, &t->movie, error,
-                         sizeof error))
-        return report(EXIT_FAULT, "%s", error);
+    if (t->overlay_file && !backward && open_overlay(t))
+        return EXIT_FAULT;
     if (t->dump_file && npz_open(&t->dump, t->dump_file, error, sizeof error))
         return report(EXIT_FAULT, "%s", error);
     return EXIT_DONE;
@@ -209,7 +242,7 @@ static int take_object(track *t, const media_frame *frame, int index, json_t *ob
         status = write_mask(t, frame->index, o.id);
     if (!status && objects && json_array_append_new(objects, object_json(t, &o, area, box)))
         status = report(EXIT_FAULT, "out of memory");
-    if (!status && t->movie)
+    if (!status && t->drawing)
         draw(t, index);
     else if (!status && t->overlay_file)
         status = keep(t, frame->index, index);
@@ -263,13 +296,12 @@ int track_outputs_take(track *t, const media_frame *frame)
     const int count = sam2_tracker_object_count(t->tracker);
     json_t *objects = t->json.file ? json_array() : NULL;
     sam2_error error = {SAM2_OK, ""};
-    char text[600];
     int status = EXIT_DONE;
     if (t->labels && !count)
         memset(t->labels, 0, (size_t)frame->width * (size_t)frame->height * sizeof *t->labels);
     else if (t->labels && sam2_tracker_get_labels(t->tracker, t->labels, frame->width, &error))
         status = report_library(&error, FROM_PROMPT);
-    if (t->movie)
+    if (t->drawing)
         memcpy(t->pixels, frame->pixels, (size_t)frame->width * (size_t)frame->height * 3);
     for (int i = 0; i < count && !status; i++)
         status = take_object(t, frame, i, objects);
@@ -278,10 +310,9 @@ int track_outputs_take(track *t, const media_frame *frame)
     if (!status && objects)
         status = write_line(t, frame, objects);
     json_decref(objects);
-    if (!status && t->movie) {
+    if (!status && t->drawing) {
         draw_prompts(t, frame->index);
-        if (media_movie_frame(t->movie, t->pixels, frame->pts_ms, text, sizeof text))
-            status = report(EXIT_FAULT, "%s", text);
+        status = write_overlay(t, frame);
     }
     if (!status && t->dump_failed)
         status = report(EXIT_FAULT, "%s", t->dump_error);
@@ -302,9 +333,8 @@ int track_overlay_kept(track *t)
     if (!t->kept_count)
         return EXIT_DONE;
     qsort(t->kept, t->kept_count, sizeof *t->kept, by_frame);
-    if (media_movie_open(t->overlay_file, t->about->width, t->about->height, t->about->fps, &t->movie, error,
-                         sizeof error))
-        return report(EXIT_FAULT, "%s", error);
+    if (open_overlay(t))
+        return EXIT_FAULT;
     for (size_t i = 0; i < t->kept_count;) {
         media_frame frame;
         const int64_t index = t->kept[i].frame;
@@ -318,8 +348,8 @@ int track_overlay_kept(track *t)
             draw(t, t->kept[i].object);
         }
         draw_prompts(t, index);
-        if (media_movie_frame(t->movie, t->pixels, frame.pts_ms, error, sizeof error))
-            return report(EXIT_FAULT, "%s", error);
+        if (write_overlay(t, &frame))
+            return EXIT_FAULT;
     }
     return EXIT_DONE;
 }

@@ -1,33 +1,9 @@
 /* Made pictures. Only additions, multiplications, divisions and comparisons of doubles, each rounded as IEEE 754 says,
  * so that the bytes are the same everywhere: no functions of the mathematics library, and no fused operations (the
  * build turns them off). */
-#include "scene.h"
+#include "scene_parts.h"
 
 #include <string.h>
-
-#define MOST_CORNERS 12
-
-typedef enum kind { ELLIPSE, RECTANGLE, CAPSULE, POLYGON, STAR, KINDS } kind;
-
-typedef struct shape {
-    kind kind;
-    double x, y, radius; /* the circle around it, in pixels */
-    double c, s;         /* its turn */
-    double narrow;       /* the short half axis over the radius */
-    double round;        /* of a rectangle's corners, over the radius */
-    int corners;
-    double corner[MOST_CORNERS][2]; /* in the unit circle */
-    double colour[3], shade[2];     /* brightness changes along this direction, over the radius */
-} shape;
-
-typedef struct scene {
-    int count;
-    shape shapes[MEDIA_SCENE_MOST];
-    double ground[2][3]; /* the background runs from one colour to the other */
-    double rough;        /* how strong the noise of the background is */
-    double slope[2];
-    uint64_t noise;
-} scene;
 
 static uint64_t mix(uint64_t z)
 {
@@ -92,7 +68,7 @@ static void make_corners(shape *p, int around, double inner)
     }
 }
 
-static void make_shape(shape *p, uint64_t *state, double hue)
+void scene_make_shape(shape *p, uint64_t *state, double hue)
 {
     direction(state, &p->c, &p->s);
     p->kind = (kind)(next(state) % KINDS);
@@ -143,7 +119,7 @@ static int place(scene *made, shape *p, uint64_t *state, double width, double he
     return 0;
 }
 
-static void make(scene *made, uint64_t seed, int width, int height)
+void scene_make(scene *made, uint64_t seed, int width, int height)
 {
     uint64_t state = mix(seed + UINT64_C(0x5CE2E5ED));
     int wanted = 3 + (int)(next(&state) % 3);
@@ -164,7 +140,7 @@ static void make(scene *made, uint64_t seed, int width, int height)
         double own = hue + 0.4 * i + between(&state, -0.03, 0.03) + 1;
         while (own >= 1)
             own -= 1;
-        make_shape(&p, &state, own);
+        scene_make_shape(&p, &state, own);
         if (place(made, &p, &state, width, height))
             made->shapes[made->count++] = p;
     }
@@ -279,7 +255,7 @@ static double grain(uint64_t seed, int x, int y)
     return (double)(mix(seed ^ ((uint64_t)(unsigned)x << 32 | (unsigned)y)) >> 40) / 16777216.0 * 6 - 3;
 }
 
-static void paint_ground(const scene *made, int width, int height, uint8_t *rgb)
+void scene_paint_ground(const scene *made, int width, int height, uint8_t *rgb)
 {
     double side = width < height ? width : height, cell = side / 3 + 1;
     noise soft = noise_start(made->noise, cell);
@@ -304,7 +280,7 @@ static void shape_bounds(const shape *p, int width, int height, int bounds[4])
     bounds[3] = high_y < height ? (int)high_y : height;
 }
 
-static void paint_shape(const shape *p, uint64_t seed, int width, int height, uint8_t *rgb)
+void scene_paint_shape(const shape *p, uint64_t seed, int width, int height, uint8_t *rgb)
 {
     int bounds[4];
     noise soft = noise_start(seed, p->radius / 2 + 1);
@@ -324,8 +300,18 @@ static void paint_shape(const shape *p, uint64_t seed, int width, int height, ui
         }
 }
 
+void scene_label_shape(const shape *p, uint8_t label, int width, int height, uint8_t *labels)
+{
+    int bounds[4];
+    shape_bounds(p, width, height, bounds);
+    for (int y = bounds[1]; y < bounds[3]; y++)
+        for (int x = bounds[0]; x < bounds[2]; x++)
+            if (inside(p, x + 0.5, y + 0.5))
+                labels[(size_t)y * (size_t)width + (size_t)x] = label;
+}
+
 /* Box and area by the same test that makes the labels: the middle of the pixel. */
-static void describe(const shape *p, int width, int height, media_shape *out)
+void scene_describe(const shape *p, int width, int height, media_shape *out)
 {
     static const char *const names[KINDS] = {"ellipse", "rectangle", "capsule", "polygon", "star"};
     int bounds[4];
@@ -367,15 +353,15 @@ void media_make_scene(uint64_t seed, int width, int height, uint8_t *rgb, media_
         memset(info, 0, sizeof *info);
     if (width < 1 || height < 1)
         return;
-    make(&made, seed, width, height);
+    scene_make(&made, seed, width, height);
     drop_invisible(&made, width, height);
     if (rgb)
-        paint_ground(&made, width, height, rgb);
+        scene_paint_ground(&made, width, height, rgb);
     for (int i = 0; i < made.count; i++) {
         if (rgb)
-            paint_shape(&made.shapes[i], made.noise + (uint64_t)i + 1, width, height, rgb);
+            scene_paint_shape(&made.shapes[i], made.noise + (uint64_t)i + 1, width, height, rgb);
         if (info)
-            describe(&made.shapes[i], width, height, &info->shapes[i]);
+            scene_describe(&made.shapes[i], width, height, &info->shapes[i]);
     }
     if (info)
         info->count = made.count;
@@ -387,14 +373,8 @@ void media_scene_labels(uint64_t seed, int width, int height, uint8_t *labels)
     if (width < 1 || height < 1 || !labels)
         return;
     memset(labels, 0, (size_t)width * (size_t)height);
-    make(&made, seed, width, height);
+    scene_make(&made, seed, width, height);
     drop_invisible(&made, width, height);
-    for (int i = 0; i < made.count; i++) {
-        int bounds[4];
-        shape_bounds(&made.shapes[i], width, height, bounds);
-        for (int y = bounds[1]; y < bounds[3]; y++)
-            for (int x = bounds[0]; x < bounds[2]; x++)
-                if (inside(&made.shapes[i], x + 0.5, y + 0.5))
-                    labels[(size_t)y * (size_t)width + (size_t)x] = (uint8_t)(i + 1);
-    }
+    for (int i = 0; i < made.count; i++)
+        scene_label_shape(&made.shapes[i], (uint8_t)(i + 1), width, height, labels);
 }

@@ -2,6 +2,9 @@
 #include "api/check.h"
 #include "api/open.h"
 #include "model/precision.h"
+#include "weights/builtin.h"
+
+#include <stdio.h>
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -115,11 +118,12 @@ static sam2_status build(const weights *w, const model_config *given, const plan
 }
 
 /* Builds from opened weights and closes them; errors are about the model then, so the file's name goes before them. A
- * native file that is mapped stays so, under the model. */
-static sam2_status build_and_close(weights *w, const char *label, const plan *p, sam2_model **out, sam2_error *error)
+ * native file that is mapped stays so, under the model; `stays`: it is in memory for ever. */
+static sam2_status build_and_close(weights *w, const char *label, const plan *p, bool stays, sam2_model **out,
+                                   sam2_error *error)
 {
     model_config config;
-    const bool in_place = weights_get_format(w) == WEIGHTS_NATIVE && weights_mapped(w);
+    const bool in_place = weights_get_format(w) == WEIGHTS_NATIVE && (stays || weights_mapped(w));
     sam2_status status = config_from_weights(w, &config, error);
     if (status == SAM2_OK)
         status = build(w, &config, p, in_place, out, error);
@@ -148,7 +152,7 @@ sam2_status sam2_model_open(const char *path, const sam2_model_options *options,
     TRY(resolve_options(options, &p, error));
     weights *w = NULL;
     TRY(weights_open(&p.allocator, path, p.verify, &w, error));
-    return build_and_close(w, path, &p, model, error);
+    return build_and_close(w, path, &p, false, model, error);
 }
 
 sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_model_options *options,
@@ -161,7 +165,30 @@ sam2_status sam2_model_open_memory(const void *bytes, size_t size, const sam2_mo
     TRY(resolve_options(options, &p, error));
     weights *w = NULL;
     TRY(weights_open_memory(&p.allocator, bytes, size, "model in memory", p.verify, &w, error));
-    return build_and_close(w, "model in memory", &p, model, error);
+    return build_and_close(w, "model in memory", &p, false, model, error);
+}
+
+/* The model that the library carries, opened as a file. */
+static sam2_status open_builtin(const sam2_allocator *a, int verify, weights **w, sam2_error *error)
+{
+    size_t size = 0;
+    const void *bytes = builtin_model(&size);
+    if (!bytes)
+        return error_set(error, SAM2_ERROR_UNSUPPORTED, "this build of the library carries no model");
+    return weights_open_memory(a, bytes, size, "the built-in model", verify, w, error);
+}
+
+sam2_status sam2_model_open_builtin(const sam2_model_options *options, sam2_model **model, sam2_error *error)
+{
+    CHECK_POINTER(model);
+    *model = NULL;
+    plan p;
+    TRY(resolve_options(options, &p, error));
+    weights *w = NULL;
+    TRY(open_builtin(&p.allocator, p.verify, &w, error));
+    TRY(build_and_close(w, "the built-in model", &p, true, model, error));
+    snprintf((*model)->m->config.name, sizeof(*model)->m->config.name, "micro"); /* its layout has no official name */
+    return SAM2_OK;
 }
 
 void sam2_model_close(sam2_model *model)
@@ -364,7 +391,6 @@ static sam2_status convert_opened(const weights *w, output_kind kind, const char
 sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                          const sam2_allocator *allocator, sam2_error *error)
 {
-    CHECK_POINTER(input);
     CHECK_POINTER(output);
     const sam2_allocator *a = allocator ? allocator : &alloc_default;
     output_kind kind = OUTPUT_NATIVE;
@@ -374,8 +400,8 @@ sam2_status sam2_convert(const char *input, const char *output, sam2_precision p
     if (kind == OUTPUT_PT && precision == SAM2_PRECISION_BF16)
         return error_set(error, SAM2_ERROR_UNSUPPORTED, "%s: a .pt file is written in f32", output);
     weights *w = NULL;
-    TRY(weights_open(a, input, 1, &w, error));
-    sam2_status status = convert_opened(w, kind, output, precision, a, input, error);
+    TRY(input ? weights_open(a, input, 1, &w, error) : open_builtin(a, 1, &w, error));
+    sam2_status status = convert_opened(w, kind, output, precision, a, input ? input : "the built-in model", error);
     weights_close(w);
     return status;
 }

@@ -365,6 +365,46 @@ static void the_way_back(void **state)
     weights_close(original);
 }
 
+/* The built-in model is the file in data/, to the bit, on every instruction set; in bfloat16 it is used where the
+ * library has it, and nothing but the small parts that files have in another form is allocated. */
+static void the_built_in_model(void **state)
+{
+    (void)state;
+    sam2_error error;
+    for (const char *const *isa = isas_here(); *isa; isa++)
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+            sam2_model *model = open_as(MICRO, *isa, bf16 ? SAM2_PRECISION_BF16 : SAM2_PRECISION_F32, 0);
+            outcome expected = run(model);
+            sam2_model_close(model);
+            counter c;
+            sam2_allocator a = counting(&c);
+            options.isa = *isa;
+            options.precision = bf16 ? SAM2_PRECISION_BF16 : SAM2_PRECISION_F32;
+            options.allocator = &a;
+            options.verify = 1;
+            need_ok(sam2_model_open_builtin(&options, &model, &error), &error);
+            assert_string_equal(info_of(model).name, "micro");
+            assert_string_equal(info_of(model).format, "native");
+            if (info_of(model).precision == SAM2_PRECISION_BF16 && !info_of(model).repacked) {
+                assert_true(c.live_bytes < 256 * 1024);
+                assert_true(info_of(model).mapped_bytes > 12 * 1000 * 1000);
+            }
+            hold(model, &expected);
+            assert_int_equal(c.live_blocks, 0);
+            free(expected.features);
+            free(expected.logits);
+        }
+    weights *original;
+    char file[300];
+    name_file(file, "safetensors");
+    need_ok(weights_open(NULL, MICRO, 1, &original, &error), &error);
+    need_ok(sam2_convert(NULL, file, SAM2_PRECISION_AUTO, NULL, &error), &error);
+    hold_values(original, file, false); /* of which bfloat16 rounds nothing */
+    remove(file);
+    weights_close(original);
+}
+
 /* float32 weights that bfloat16 does not hold: the included model's, changed a little. */
 static void write_wide(void)
 {
@@ -423,6 +463,7 @@ int main(void)
         cmocka_unit_test(every_allocation_fails),
         cmocka_unit_test(bytes_of_a_file),
         cmocka_unit_test(the_way_back),
+        cmocka_unit_test(the_built_in_model),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

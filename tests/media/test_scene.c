@@ -2,6 +2,9 @@
 #include "support.h"
 
 #include "scene.h"
+#include "scene_clip.h"
+
+#include <math.h>
 
 /* The bytes are part of the contract: reports name scenes by seed and size. */
 static void test_pinned(void **unused)
@@ -120,12 +123,76 @@ static void test_sizes(void **unused)
     media_scene_labels(1, 5, 5, NULL);
 }
 
+/* A disc of a tenth of the side goes from left to right at half the height, behind a wall of three tenths of the width.
+ */
+static void test_wall(void **unused)
+{
+    (void)unused;
+    enum { W = 320, H = 240, FRAMES = 21 };
+    static uint8_t rgb[W * H * 3], before[W * H * 3], labels[W * H];
+    const double radius = 0.1 * H, whole = 3.14159265 * radius * radius;
+    for (uint64_t seed = 0; seed < 5; seed++)
+        for (int f = 0; f < FRAMES; f++) {
+            media_scene_info info;
+            const double x = W * (0.13 + 0.74 * f / (FRAMES - 1));
+            int area = 0;
+            memcpy(before, rgb, sizeof rgb);
+            media_make_clip(MEDIA_CLIP_WALL, seed, W, H, f, FRAMES, rgb, labels, &info);
+            assert_int_equal(info.count, 1);
+            assert_string_equal(info.shapes[0].kind, "ellipse");
+            assert_true(abs((int)x - info.shapes[0].x) <= 1 && abs(H / 2 - info.shapes[0].y) <= 1);
+            assert_true(fabs((double)info.shapes[0].area - whole) < 0.03 * whole);
+            for (int i = 0; i < W * H; i++) {
+                area += labels[i] == 1;
+                assert_true(labels[i] < 2);
+                assert_false(labels[i] && i % W >= 0.35 * W && i % W < 0.65 * W - 1);
+                if (f && i % W > 0.36 * W && i % W < 0.64 * W) /* the wall stays as it is */
+                    assert_memory_equal(rgb + 3 * i, before + 3 * i, 3);
+            }
+            if (x + radius < 0.35 * W || x - radius > 0.65 * W)
+                assert_int_equal(area, info.shapes[0].area);
+            if (x - radius > 0.35 * W && x + radius < 0.65 * W)
+                assert_int_equal(area, 0);
+        }
+}
+
+/* Two shapes that change sides, the second before the first; every size from the least on is drawn. */
+static void test_crossing(void **unused)
+{
+    (void)unused;
+    static const int sizes[][2] = {{512, 512}, {64, 64}, {64, 200}, {300, 64}};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        const int w = sizes[seed % 4][0], h = sizes[seed % 4][1];
+        uint8_t *rgb = malloc((size_t)(w * h) * 3), *labels = malloc((size_t)(w * h));
+        assert_non_null(rgb);
+        assert_non_null(labels);
+        for (int f = 0; f < 9; f++) {
+            media_scene_info info;
+            long long area[3] = {0};
+            media_make_clip(MEDIA_CLIP_CROSSING, seed, w, h, f, 9, rgb, labels, &info);
+            assert_int_equal(info.count, 2);
+            for (int i = 0; i < w * h; i++) {
+                assert_true(labels[i] < 3);
+                area[labels[i]]++;
+            }
+            assert_int_equal(area[2], info.shapes[1].area);
+            assert_true(area[1] <= info.shapes[0].area && (f > 1 || area[1] == info.shapes[0].area || h < w));
+            assert_true((info.shapes[0].x < info.shapes[1].x) == (f < 4) || f == 4);
+            if (w >= 300) { /* far enough from each other not to be alike by chance */
+                const media_colour a = info.shapes[0].colour, b = info.shapes[1].colour;
+                assert_true(abs(a.r - b.r) + abs(a.g - b.g) + abs(a.b - b.b) > 60);
+            }
+        }
+        free(rgb);
+        free(labels);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pinned),
-        cmocka_unit_test(test_description),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_pinned), cmocka_unit_test(test_description), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_wall),   cmocka_unit_test(test_crossing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

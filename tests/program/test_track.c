@@ -179,6 +179,43 @@ static void backward_and_both(void **state)
     }
 }
 
+/* An overlay as a folder of pictures: every frame, coloured in the disc and as it was away from it and the click. */
+static void overlay_folder(void **state)
+{
+    (void)state;
+    char name[64], error[300];
+    for (int both = 0; both < 2; both++) {
+        run_expect(0, "track -i clip --prompt 1:2:point:%d,80 %s --overlay over%d/ -q", disc_x(2), both ? "--both" : "",
+                   both);
+        for (int f = 0; f < FRAMES; f++) {
+            media_picture got;
+            snprintf(name, sizeof name, "over%d/%05d.png", both, f);
+            if (!both && f < 2) { /* before the prompt */
+                assert_false(file_exists(name));
+                continue;
+            }
+            if (media_read(name, NULL, &got, error, sizeof error))
+                fail_msg("%s", error);
+            assert_true(got.width == WIDTH && got.height == HEIGHT);
+            uint8_t *was = clip_pixels(f);
+            int changed = 0, all = 0;
+            for (int y = 0; y < HEIGHT; y++)
+                for (int x = 0; x < WIDTH; x++) {
+                    const int differs = memcmp(was + (y * WIDTH + x) * 3, got.pixels + (y * WIDTH + x) * 3, 3) != 0;
+                    const int dx = x - disc_x(f), dy = y - 80, far = dx * dx + dy * dy;
+                    if (far > (RADIUS + 8) * (RADIUS + 8))
+                        assert_false(differs);
+                    all += far < RADIUS * RADIUS;
+                    changed += far < RADIUS * RADIUS && differs;
+                }
+            assert_true(changed > all * 9 / 10);
+            free(was);
+            media_picture_free(&got);
+        }
+    }
+    run_expect(4, "track -i clip --prompt 1:0:point:70,80 --overlay no/where/ -q");
+}
+
 static void two_objects_as_labels(void **state)
 {
     (void)state;
@@ -341,13 +378,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folder_to_everything),
-        cmocka_unit_test(every_source_gives_the_same),
-        cmocka_unit_test(backward_and_both),
-        cmocka_unit_test(two_objects_as_labels),
-        cmocka_unit_test(masks_and_data_sets),
-        cmocka_unit_test(gone_and_back),
-        cmocka_unit_test(wrong_use),
+        cmocka_unit_test(folder_to_everything),  cmocka_unit_test(every_source_gives_the_same),
+        cmocka_unit_test(backward_and_both),     cmocka_unit_test(overlay_folder),
+        cmocka_unit_test(two_objects_as_labels), cmocka_unit_test(masks_and_data_sets),
+        cmocka_unit_test(gone_and_back),         cmocka_unit_test(wrong_use),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,11 +1,12 @@
 """Held-out figures of a model through the official predictors: new seeds, and pictures (pictures.HELD) that training does not use.
 
-    python eval.py WEIGHTS --seed N [--images 60] [--clips 40] [--size 512] [--out figures.json]
+    python eval.py WEIGHTS --seed N [--images 60] [--clips 40] [--size 512] [--out figures.json] [--program build/release/apps/cli/sam2]
 
-The seeds 90001 (to choose by) and those of the model card were never given to train.py. Time on one core: about a second a mask and ten seconds a clip.
+With --program the same is asked of our own program, in float32 unless --precision says otherwise. The seeds 90001 (to choose by) and those of the model card were never given to train.py. Time on one core: about a second a mask and ten seconds a clip.
 """
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ import torch
 import model
 import pictures
 from datagen import Maker
+from program import ImageProgram, VideoProgram
 
 FRAMES = 16
 LEAST_ON_IMAGE, LEAST_ON_CLIP = 0.0015, 0.004  # smallest objects, as a share of the picture
@@ -57,8 +59,7 @@ def corrected(predictor, truth, masks, scores, logits):
     return iou(current, truth)
 
 
-def on_images(weights, size, count, seed):
-    predictor = model.image_predictor(weights, size)
+def on_images(predictor, size, count, seed):
     maker = Maker(pictures.load(held=True), seed)
     found = {k: [] for k in ("click_best_of_3", "click_chosen", "click_single", "three_clicks", "box")}
     for _ in range(count):
@@ -87,6 +88,8 @@ def track(predictor, frames, prompt):
     try:
         for i, f in enumerate(frames):
             cv2.imwrite(f"{folder}/{i:05d}.jpg", f[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        if isinstance(predictor, VideoProgram):
+            return predictor.follow(folder, **prompt)
         with torch.inference_mode():
             state = predictor.init_state(folder)
             predictor.add_new_points_or_box(state, 0, 1, **prompt)
@@ -99,9 +102,8 @@ def prompts_of(mask):
     return {"click": dict(points=np.array([centre(mask)], np.float32), labels=np.array([1], np.int32)), "box": dict(box=box_of(mask))}
 
 
-def on_clips(weights, size, count, seed):
+def on_clips(predictor, size, count, seed):
     """J of the frames after the first on which the object is to be seen; once from a click and once from a box."""
-    predictor = model.video_predictor(weights, size)
     maker = Maker(pictures.load(held=True), seed)
     J, first, last, present, still = {"click": [], "box": []}, {"click": [], "box": []}, {"click": [], "box": []}, [], []
     for _ in range(count):
@@ -142,16 +144,19 @@ def main():
     ap.add_argument("--clips", type=int, default=40)
     ap.add_argument("--size", type=int, default=model.SIZE)
     ap.add_argument("--out")
+    ap.add_argument("--program", help="our own program, in place of the official predictors")
+    ap.add_argument("--precision", default="f32", help="of --program")
     a = ap.parse_args()
     torch.set_num_threads(1)
     quiet()
-    figures = {"weights": a.weights, "seed": a.seed, "size": a.size}
+    figures = {"weights": os.path.basename(a.weights), "seed": a.seed, "size": a.size, "by": f"sam2, {a.precision}" if a.program else "official predictors"}
+    ours = (a.program, a.weights, a.size, a.precision)
     start = time.time()
     if a.images:
-        figures["images"] = on_images(a.weights, a.size, a.images, a.seed)
+        figures["images"] = on_images(ImageProgram(*ours) if a.program else model.image_predictor(a.weights, a.size), a.size, a.images, a.seed)
         print(json.dumps(figures["images"]), flush=True)
     if a.clips:
-        figures["clips"] = on_clips(a.weights, a.size, a.clips, a.seed + 1)
+        figures["clips"] = on_clips(VideoProgram(*ours) if a.program else model.video_predictor(a.weights, a.size), a.size, a.clips, a.seed + 1)
         print(json.dumps(figures["clips"]), flush=True)
     figures["seconds"] = round(time.time() - start)
     if a.out:
