@@ -240,7 +240,8 @@ SAM2_API sam2_status sam2_context_read_profile(const sam2_context *context, sam2
 /* ---- features ---- */
 
 /* One encoded picture. It takes, with float32 and a 1024 x 1024 network input, 22 MiB: the pyramid of 16 MiB and 6 MiB
- * of the mask decoder's products that no prompt changes. A file of features has the pyramid alone. */
+ * of the mask decoder's products that no prompt changes; in bfloat16 13 MiB, 10 and 3. A file of features has the
+ * pyramid alone. */
 typedef struct sam2_features sam2_features;
 
 typedef enum sam2_pixel_format {

@@ -11,9 +11,9 @@ typedef enum media_clip_kind {
 } media_clip_kind;
 extern const char *const media_clip_names[MEDIA_CLIP_KINDS];
 
-/* Frame `frame` of `frames` (at least 2). `rgb` [height][width][3] and `labels` [height][width] (0, or i + 1 where shape
- * i is to be seen) may be NULL, as may `info`, whose shapes are told as if nothing were in front of them. Needs at least
- * 64 x 64 pixels. */
+/* Frame `frame` of `frames` (at least 2). `rgb` [height][width][3] and `labels` [height][width] (0, or i + 1 where
+ * shape i is to be seen) may be NULL, as may `info`, whose shapes are told as if nothing were in front of them. Needs
+ * at least 64 x 64 pixels. */
 void media_make_clip(media_clip_kind kind, uint64_t seed, int width, int height, int frame, int frames, uint8_t *rgb,
                      uint8_t *labels, media_scene_info *info);
 

@@ -26,7 +26,7 @@ static int number(const char *text, long least, long most, long *out)
 
 typedef struct strip {
     uint8_t *pixels;
-    int width, height;         /* of the whole */
+    int width, height;           /* of the whole */
     int cell_width, cell_height; /* without the gaps */
     int reduce;
 } strip;
@@ -77,7 +77,8 @@ int main(int count, char **words)
     int first = 2, status = 0;
     while (first + 1 < count && words[first][0] == '-') {
         const int is_across = !strcmp(words[first], "--across"), is_reduce = !strcmp(words[first], "--reduce");
-        if ((!is_across && !is_reduce) || !number(words[first + 1], 1, is_across ? 1000 : 64, is_across ? &across : &reduce))
+        if ((!is_across && !is_reduce) ||
+            !number(words[first + 1], 1, is_across ? 1000 : 64, is_across ? &across : &reduce))
             return usage();
         first += 2;
     }
@@ -98,7 +99,8 @@ int main(int count, char **words)
             paste(&s, &p, at % columns * (s.cell_width + GAP), at / columns * (s.cell_height + GAP));
         media_picture_free(&p);
     }
-    if (!status && media_write_png(words[1], s.pixels, s.width, s.height, 3, (size_t)s.width * 3, error, sizeof error)) {
+    if (!status &&
+        media_write_png(words[1], s.pixels, s.width, s.height, 3, (size_t)s.width * 3, error, sizeof error)) {
         fprintf(stderr, "sam2-strip: %s\n", error);
         status = -1;
     }

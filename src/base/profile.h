@@ -63,10 +63,11 @@ typedef struct profile {
     profile_cell stages[PROFILE_STAGES];
     /* Ticks and nanoseconds of the same stretches of time give the length of a tick. */
     uint64_t enter_ticks, enter_ns, total_ticks, total_ns;
-    /* For the timed kernels: what they stand for, and where weights lie, which tells linear layers from attention. */
+    /* For the timed kernels: what they stand for, and where activations lie, which tells attention from linear layers.
+     */
     const struct kernels *plain;
-    const void *weights;
-    size_t weight_bytes;
+    const void *workspace;
+    size_t workspace_bytes;
     profile_worker worker[];
 } profile;
 

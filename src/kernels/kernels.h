@@ -58,6 +58,7 @@ typedef void gemm_f32_fn(const gemm_f32_args *args);
  *
  *     v = sum
  *     v += add_scale[i] * add[i, j]    if add (fused with the first where the instruction set has it)
+ *     v += add_bf16[i, j]              if add_bf16 (one of the two at most)
  *     v *= row_scale[i]                if row_scale
  *     v += bias[j]
  *     v = act(v)                       GELU within 1e-4 max(1, |v|), which bfloat16 results do not see
@@ -77,13 +78,14 @@ typedef struct gemm_bf16_args {
                         GEMM_BF16_K, is used */
     float *c;
     uint16_t *c_bf16;
-    size_t ldc;             /* elements from row to row of C */
-    const uint32_t *c_rows; /* [m] rows of C and residual, or NULL */
-    const float *add;       /* or NULL */
-    size_t ldadd;
-    const float *add_scale; /* [m], or NULL for 1 */
-    const float *row_scale; /* [m], or NULL for 1 */
-    const float *bias;      /* [n], or NULL */
+    size_t ldc;               /* elements from row to row of C */
+    const uint32_t *c_rows;   /* [m] rows of C and residual, or NULL */
+    const float *add;         /* or NULL */
+    const uint16_t *add_bf16; /* or NULL */
+    size_t ldadd;             /* elements from row to row of either */
+    const float *add_scale;   /* [m], or NULL for 1 */
+    const float *row_scale;   /* [m], or NULL for 1 */
+    const float *bias;        /* [n], or NULL */
     activation act;
     const float *residual; /* or NULL */
     size_t ldr;
@@ -165,10 +167,10 @@ typedef void softmax_groups_f32_fn(size_t rows, size_t groups, size_t n, float *
 typedef void softmax_groups_bf16_fn(size_t rows, size_t groups, size_t n, const float *s, size_t lds, uint16_t *p,
                                     size_t ldp);
 
-/* layernorm_f32 without an activation to y, and its result + add [rows, c] (ldadd floats apart) to z, both rounded to
- * bfloat16 at the end. */
+/* layernorm_f32 without an activation to y, and its result + add [rows, c] (bfloat16, ldadd elements apart) to z, both
+ * rounded to bfloat16 at the end. */
 typedef void layernorm_add_bf16_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
-                                   const float *beta, float eps, const float *add, size_t ldadd, uint16_t *y,
+                                   const float *beta, float eps, const uint16_t *add, size_t ldadd, uint16_t *y,
                                    size_t ldy, uint16_t *z, size_t ldz);
 
 /* layernorm_f32 with GELU within 1e-4 max(1, |v|), its result rounded to bfloat16. */

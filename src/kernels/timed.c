@@ -1,17 +1,18 @@
 /* A second table whose kernels time the ones they stand for: the operators call either without knowing. */
 #include "kernels/timed.h"
 
-/* True for an operand that is part of the model: a linear layer's, where that of attention is an activation. */
-static bool is_weight(const void *b)
+/* True for an operand that was made on the way: attention's, where that of a linear layer is part of the model, in its
+ * own memory or in a mapped file. */
+static bool is_made(const void *b)
 {
     const profile *p = profile_here();
-    uintptr_t first = (uintptr_t)p->weights, at = (uintptr_t)b;
-    return at >= first && at - first < p->weight_bytes;
+    uintptr_t first = (uintptr_t)p->workspace, at = (uintptr_t)b;
+    return at >= first && at - first < p->workspace_bytes;
 }
 
 static profile_operation product(const void *b, activation act)
 {
-    if (!is_weight(b))
+    if (is_made(b))
         return PROFILE_ATTENTION;
     return act == ACT_GELU ? PROFILE_GELU : PROFILE_LINEAR;
 }
@@ -63,7 +64,7 @@ TIMED(softmax_groups_bf16, PROFILE_SOFTMAX, 0,
       (rows, groups, n, s, lds, p, ldp))
 TIMED(layernorm_add_bf16, PROFILE_NORM, 0,
       (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps,
-       const float *add, size_t ldadd, uint16_t *y, size_t ldy, uint16_t *z, size_t ldz),
+       const uint16_t *add, size_t ldadd, uint16_t *y, size_t ldy, uint16_t *z, size_t ldz),
       (rows, c, x, ldx, gamma, beta, eps, add, ldadd, y, ldy, z, ldz))
 TIMED(layernorm_gelu_bf16, PROFILE_NORM, 0,
       (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, uint16_t *y,

@@ -177,6 +177,9 @@ static void load_prompt_encoder(builder *b)
     const size_t side = model_side(m, 16);
     m->dense_pe = builder_constant(b, UNDER("%s.dense_positions", prefix), side * side, (size_t)m->config.d_model,
                                    encode_dense_position);
+    if (b->narrow)
+        m->dense_pe_bf16 = builder_narrowed(b, UNDER("%s.dense_positions_bf16", prefix), side * side,
+                                            (size_t)m->config.d_model, m->dense_pe);
 }
 
 /* What the decoder's tokens begin with: [5 or 6, d_model]. */

@@ -33,6 +33,7 @@ typedef struct builder {
     bool in_place;   /* the tensors stay where they are as long as the model */
     bool plain;      /* the network as the official code has it, without what is simplified here */
     bool by_storage; /* products are bfloat16 where the file's are, whatever the model's precision */
+    bool narrow;     /* a product in bfloat16 has been named so far */
     pack_job *jobs;  /* NULL in the dry run */
     size_t job_count, panels;
     float *rows; /* [threads][row_floats]: unpacked rows of one panel */
@@ -66,6 +67,8 @@ linear builder_merged(builder *b, const char *first, const char *second, const c
 /* A table [rows, columns] of floats that is computed by row, or found in the file under this name. */
 typedef void row_filler(const model *m, size_t row, float *out);
 const float *builder_constant(builder *b, const char *name, size_t rows, size_t columns, row_filler *fill);
+/* Such a table x rounded to bfloat16, likewise under a name of its own. */
+const uint16_t *builder_narrowed(builder *b, const char *name, size_t rows, size_t columns, const float *x);
 
 /* Parts by the names of their tensors: prefix.weight and prefix.bias; prefix.q_proj, .k_proj, .v_proj, .out_proj;
  * prefix.layers.0 to 2; a map [channels, side, side] as [side, side, channels]. */

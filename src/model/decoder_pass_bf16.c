@@ -72,7 +72,7 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                    .residual = old,
                                    .ldr = dim});
     k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps,
-                          p->m->dense_pe + row * dim, dim, image, dim, positioned, dim);
+                          p->m->dense_pe_bf16 + row * dim, dim, image, dim, positioned, dim);
 }
 
 void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch)

@@ -178,9 +178,16 @@ static void add_top_down(const exec *ex, const float *coarse, float *fine, size_
 static void run_neck(const model *m, const exec *ex, int stage, size_t side, const float *x, const pyramid *out)
 {
     size_t dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
-    float *const fine = stage == 0 ? out->s0 : out->s1;
-    if (stage < 2 && m->plain)
-        op_two_layers(ex, NULL, &m->lateral[stage], ACT_NONE, &m->conv_s[stage], side * side, x, fine, NULL);
+    void *const fine = stage == 0 ? out->s0 : out->s1;
+    const bool narrow = m->precision == SAM2_PRECISION_BF16;
+    if (stage < 2 && m->plain) {
+        const size_t n = m->conv_s[stage].n;
+        float *wide = narrow ? arena_floats(ex->arena, side * side * n) : fine;
+        op_two_layers(ex, NULL, &m->lateral[stage], ACT_NONE, &m->conv_s[stage], side * side, x, wide, NULL);
+        if (narrow)
+            op_to_bf16(ex, side * side, n, wide, fine);
+    } else if (stage < 2 && narrow)
+        op_linear_bf16(ex, &m->high_res[stage], side * side, x, fine);
     else if (stage < 2)
         op_linear(ex, &m->high_res[stage], side * side, x, m->high_res[stage].k, fine, m->high_res[stage].n, ACT_NONE,
                   NULL, 0);

@@ -188,9 +188,13 @@ typedef struct upscale_job {
 } upscale_job;
 
 /* Where a row of a fine level begins; SAM 1 has none. */
-static const float *fine_row(const float *level, size_t at)
+static const float *fine_row(const void *level, size_t at)
 {
-    return level ? level + at : NULL;
+    return level ? (const float *)level + at : NULL;
+}
+static const uint16_t *fine_row_bf16(const void *level, size_t at)
+{
+    return level ? (const uint16_t *)level + at : NULL;
 }
 
 /* One row of tokens through both transposed convolutions to its four rows of the masks: nothing of the enlarged maps is
@@ -251,8 +255,8 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
         size_t row1 = 2 * y + dy;
         gemm_bf16_args up = bf16_operand(&m->up0[dy], side, (const uint16_t *)o->image + y * side * dim);
         up.c = sums;
-        up.ldc = up.ldr = 2 * c1;
-        up.residual = fine_row(j->features->s1, row1 * 2 * side * c1);
+        up.ldc = up.ldadd = 2 * c1;
+        up.add_bf16 = fine_row_bf16(j->features->s1, row1 * 2 * side * c1);
         k->gemm_bf16(&up);
         k->layernorm_gelu_bf16(2 * side, c1, sums, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, half, c1);
         for (size_t dz = 0; dz < 2; dz++) {
@@ -260,7 +264,7 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
             up = bf16_operand(&m->up1[dz], 2 * side, half);
             up.c_bf16 = full;
             up.ldc = up.ldadd = 2 * c0;
-            up.add = fine_row(j->features->s0, row0 * 4 * side * c0);
+            up.add_bf16 = fine_row_bf16(j->features->s0, row0 * 4 * side * c0);
             up.act = ACT_GELU;
             k->gemm_bf16(&up);
             k->pack_nk_bf16(4 * side, c0, full, c0, packed);

@@ -108,7 +108,8 @@ typedef struct model {
     const float *down0, *down0_bias, *down1, *down1_bias; /* [4, 2, 2], [4], [16, 4, 2, 2], [16] */
     norm down0_norm, down1_norm;
     linear down2;
-    const float *dense_pe; /* [tokens, d_model]: get_dense_pe, a constant */
+    const float *dense_pe;         /* [tokens, d_model]: get_dense_pe, a constant */
+    const uint16_t *dense_pe_bf16; /* the same, where the model is in bfloat16 */
 
     /* sam_mask_decoder */
     const float *output_tokens; /* [5 or 6, d_model]: object score (not in SAM 1), IoU, four masks */
@@ -159,10 +160,10 @@ void watch(watcher *w, const char *name, const float *data, const int64_t *shape
 typedef struct pyramid {
     float *embedding;   /* [side/16 ^2, d_model], without no_mem_embed */
     const float *extra; /* [d_model], for the decoder: added to each of its tokens; NULL: nothing */
-    float *s0;          /* [side/4 ^2, d_model / 8]; NULL in SAM 1 */
-    float *s1;          /* [side/8 ^2, d_model / 4]; likewise */
+    void *s0;           /* [side/4 ^2, d_model / 8] in the model's precision; NULL in SAM 1 */
+    void *s1;           /* [side/8 ^2, d_model / 4]; likewise */
 } pyramid;
-void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1); /* in floats */
+void pyramid_sizes(const model *m, size_t *embedding, size_t *s0, size_t *s1); /* in elements */
 
 static inline bool model_is_sam1(const model *m)
 {

@@ -113,6 +113,7 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
     const bool ready = has_form(held, &form, n, k);
     linear l = {.n = n, .k = k};
     const void *packed;
+    b->narrow |= narrow;
     if (ready && b->in_place) {
         packed = held->data;
         b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
@@ -244,6 +245,25 @@ const float *builder_constant(builder *b, const char *name, size_t rows, size_t 
             weights_read(held, 0, held->count, out);
         else if (!builder_dry(b))
             pool_run(b->m->pool, fill_row, &(fill_job){b->m, fill, out, columns}, rows);
+        result = out;
+    }
+    note_constant(b, name, form, rows, columns, result);
+    return result;
+}
+
+const uint16_t *builder_narrowed(builder *b, const char *name, size_t rows, size_t columns, const float *x)
+{
+    const weights_form form = {.given = true, .type = WEIGHTS_BF16};
+    const weights_tensor *held = weights_constant(b->w, name);
+    const bool ready = has_form(held, &form, rows, columns);
+    const uint16_t *result;
+    if (ready && b->in_place) {
+        result = held->data;
+        b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
+    } else {
+        uint16_t *out = arena_take(&b->arena, rows * columns, sizeof *out);
+        if (!builder_dry(b))
+            b->m->kernels.f32_to_bf16(rows * columns, x, out);
         result = out;
     }
     note_constant(b, name, form, rows, columns, result);

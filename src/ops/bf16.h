@@ -11,7 +11,8 @@ typedef struct bf16_linear_args {
     size_t rows;
     const float *x;
     size_t ldx;
-    float *y;
+    float *y; /* one of the two */
+    uint16_t *y_bf16;
     size_t ldy;
     const float *residual; /* or NULL */
     size_t ldr;

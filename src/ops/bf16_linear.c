@@ -1,4 +1,5 @@
 /* Linear layers in bfloat16: one, and two in a row. */
+#include "base/checked.h"
 #include "ops/bf16.h"
 
 #include <string.h>
@@ -7,7 +8,8 @@ typedef struct linear_job {
     const exec *ex;
     const bf16_linear_args *a;
     size_t block, pitch;
-    uint16_t *scratch; /* [threads][block][pitch] */
+    size_t groups, columns; /* of columns, and how many each has */
+    uint16_t *scratch;      /* [threads][block][pitch] */
 } linear_job;
 
 static void linear_item(void *context, size_t item, int worker)
@@ -15,16 +17,35 @@ static void linear_item(void *context, size_t item, int worker)
     const linear_job *j = context;
     const bf16_linear_args *a = j->a;
     const kernels *k = j->ex->k;
-    size_t row = item * j->block, rows = a->rows - row < j->block ? a->rows - row : j->block;
+    size_t row = item / j->groups * j->block, rows = a->rows - row < j->block ? a->rows - row : j->block,
+           first = item % j->groups * j->columns;
     uint16_t *x = j->scratch + (size_t)worker * j->block * j->pitch;
     bf16_rows(k, a->norm, rows, a->linear->k, a->x + row * a->ldx, a->ldx, x, j->pitch);
     gemm_bf16_args g = bf16_product(a->linear, rows, x, j->pitch);
-    g.c = a->y + row * a->ldy;
+    g.n = a->linear->n - first < j->columns ? a->linear->n - first : j->columns;
+    g.b += first / GEMM_BF16_NR * g.b_stride;
+    g.bias = g.bias ? g.bias + first : NULL;
+    g.c = a->y ? a->y + row * a->ldy + first : NULL;
+    g.c_bf16 = a->y ? NULL : a->y_bf16 + row * a->ldy + first;
     g.ldc = a->ldy;
     g.act = a->act;
-    g.residual = a->residual ? a->residual + row * a->ldr : NULL;
+    g.residual = a->residual ? a->residual + row * a->ldr + first : NULL;
     g.ldr = a->ldr;
     k->gemm_bf16(&g);
+}
+
+/* Few rows (the decoder's tokens) are cut by columns too, where a thread's part is worth its wake-up: what is read of
+ * the weights takes the time then. */
+static void cut_columns(linear_job *j)
+{
+    const size_t least = 1 << 16; /* weights for a thread */
+    const size_t n = j->a->linear->n, row_blocks = (j->a->rows + j->block - 1) / j->block,
+                 threads = (size_t)pool_threads(j->ex->pool);
+    size_t groups = row_blocks && row_blocks < threads ? (threads + row_blocks - 1) / row_blocks : 1;
+    const size_t most = n * j->a->linear->k / least;
+    groups = groups < most ? groups : most ? most : 1;
+    j->columns = round_up((n + groups - 1) / groups, GEMM_BF16_NR);
+    j->groups = (n + j->columns - 1) / j->columns;
 }
 
 void bf16_linear(const exec *ex, const bf16_linear_args *args)
@@ -32,8 +53,9 @@ void bf16_linear(const exec *ex, const bf16_linear_args *args)
     linear_job j = {.ex = ex, .a = args, .block = bf16_block(ex, args->rows), .pitch = ops_pitch_bf16(args->linear->k)};
     size_t mark = arena_mark(ex->arena);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool) * j.block * j.pitch, sizeof *j.scratch);
+    cut_columns(&j);
     if (!exec_dry(ex))
-        pool_run(ex->pool, linear_item, &j, (args->rows + j.block - 1) / j.block);
+        pool_run(ex->pool, linear_item, &j, (args->rows + j.block - 1) / j.block * j.groups);
     arena_reset(ex->arena, mark);
 }
 

@@ -125,6 +125,11 @@ void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, siz
                              .ldr = ldr});
 }
 
+void op_linear_bf16(const exec *ex, const linear *l, size_t rows, const float *x, uint16_t *y)
+{
+    bf16_linear(ex, &(bf16_linear_args){.linear = l, .rows = rows, .x = x, .ldx = l->k, .y_bf16 = y, .ldy = l->n});
+}
+
 void op_norm_linear(const exec *ex, const norm *n, const linear *l, size_t rows, const float *x, float *y, size_t ldy)
 {
     run_linear(&(linear_job){.ex = ex, .l = l, .norm = n, .rows = rows, .x = x, .ldx = l->k, .y = y, .ldy = ldy});

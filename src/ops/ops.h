@@ -67,6 +67,8 @@ void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_
  */
 void op_linear(const exec *ex, const linear *l, size_t rows, const float *x, size_t ldx, float *y, size_t ldy,
                activation act, const float *residual, size_t ldr);
+/* The same of a layer in bfloat16 whose rows have no gaps, its result rounded to bfloat16. */
+void op_linear_bf16(const exec *ex, const linear *l, size_t rows, const float *x, uint16_t *y);
 
 /* y = act(LayerNorm(x)), in place or not. x, y [rows, channels]. */
 void op_layernorm(const exec *ex, const norm *n, size_t rows, size_t channels, const float *x, activation act,

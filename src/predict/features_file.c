@@ -9,16 +9,23 @@
 #define HEADER_CHECKED 120
 static const char magic[8] = {'S', 'A', 'M', '2', 'F', 'E', 'A', 'T'};
 
+/* The fine levels are in the model's precision, which the identity binds. */
+static uint64_t version_of(bool narrow)
+{
+    return narrow ? 2 : 1;
+}
+
 sam2_status features_write(const sam2_features *f, const char *path, sam2_error *error)
 {
+    const size_t floats = f->embedding_floats + f->s0_count + f->s1_count;
     uint8_t header[HEADER] = {0};
     memcpy(header, magic, sizeof magic);
-    put_u64(header + 8, 1);
+    put_u64(header + 8, version_of(f->pyramid_bytes < floats * sizeof(float)));
     put_u64(header + 16, f->identity);
     put_u64(header + 24, (uint64_t)(uint32_t)f->width | (uint64_t)(uint32_t)f->height << 32);
     put_u64(header + 32, f->embedding_floats);
-    put_u64(header + 40, f->s0_floats);
-    put_u64(header + 48, f->s1_floats);
+    put_u64(header + 40, f->s0_count);
+    put_u64(header + 48, f->s1_count);
     put_u64(header + 56, checksum((const uint8_t *)f->pyramid.embedding, f->pyramid_bytes));
     put_u64(header + HEADER_CHECKED, checksum(header, HEADER_CHECKED));
     outfile out;
@@ -56,9 +63,9 @@ static sam2_status read_mapped(const model *m, const mapfile *map, const char *p
         return error_set(error, SAM2_ERROR_FORMAT, "%s: not a file of features", path);
     if (get_u64(p + HEADER_CHECKED) != checksum(p, HEADER_CHECKED))
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the header is damaged", path);
-    if (get_u64(p + 8) != 1)
+    if (get_u64(p + 8) != 1 && get_u64(p + 8) != 2)
         return error_set(error, SAM2_ERROR_UNSUPPORTED,
-                         "%s: features of format version %llu; this library reads version 1", path,
+                         "%s: features of format version %llu; this library reads versions 1 and 2", path,
                          (unsigned long long)get_u64(p + 8));
     if (get_u64(p + 16) != m->identity)
         return error_set(error, SAM2_ERROR_MISMATCH,
@@ -67,7 +74,10 @@ static sam2_status read_mapped(const model *m, const mapfile *map, const char *p
     int width = (int)(get_u64(p + 24) & 0xFFFFFFFFu), height = (int)(get_u64(p + 24) >> 32);
     size_t e, s0, s1;
     pyramid_sizes(m, &e, &s0, &s1);
-    size_t bytes = (e + s0 + s1) * sizeof(float);
+    const size_t bytes = features_pyramid_bytes(m);
+    if (get_u64(p + 8) != version_of(bytes < (e + s0 + s1) * sizeof(float)))
+        return error_set(error, SAM2_ERROR_UNSUPPORTED,
+                         "%s: features of an older version of the library in bfloat16; encode the picture again", path);
     if (width < 1 || height < 1 || width > 65536 || height > 65536 || get_u64(p + 32) != e || get_u64(p + 40) != s0 ||
         get_u64(p + 48) != s1)
         return error_set(error, SAM2_ERROR_FORMAT, "%s: the header does not fit the model", path);

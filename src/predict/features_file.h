@@ -1,7 +1,8 @@
-/* Encoded pictures as files. Layout (little-endian): a header of 128 bytes, then embedding, s0, s1 as float32.
+/* Encoded pictures as files. Layout (little-endian): a header of 128 bytes, then embedding, s0, s1: the
+ * first as float32, the others as well (version 1) or as bfloat16 (version 2, of a model in bfloat16).
  *
- *     0  magic "SAM2FEAT"      8  format version (1)     16  model identity      24  width, height (4 bytes each)
- *    32  floats of embedding, s0, s1 (8 bytes each)      56  checksum of the data
+ *     0  magic "SAM2FEAT"      8  format version        16  model identity      24  width, height (4 bytes each)
+ *    32  elements of embedding, s0, s1 (8 bytes each)      56  checksum of the data
  *    64  zeros                                          120  checksum of the header's first 120 bytes
  */
 #ifndef PREDICT_FEATURES_FILE_H

@@ -32,8 +32,8 @@ sam2_status predict_profile(sam2_context *c, bool on, sam2_error *error)
     else if (on) {
         TRY(profile_create(&m->allocator, pool_threads(m->pool), &c->profile, error));
         c->profile->plain = &m->kernels;
-        c->profile->weights = m->block;
-        c->profile->weight_bytes = m->block_bytes;
+        c->profile->workspace = c->block;
+        c->profile->workspace_bytes = c->block_bytes;
         kernels_time(&m->kernels, &c->timed);
     } else {
         profile_destroy(c->profile);
@@ -98,6 +98,13 @@ size_t predict_workspace(const model *m)
     return a.peak;
 }
 
+size_t features_pyramid_bytes(const model *m)
+{
+    size_t embedding, s0, s1;
+    pyramid_sizes(m, &embedding, &s0, &s1);
+    return embedding * sizeof(float) + (s0 + s1) * image_element(m);
+}
+
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
                             sam2_error *error)
 {
@@ -108,8 +115,8 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->identity = m->identity;
     f->width = width;
     f->height = height;
-    pyramid_sizes(m, &f->embedding_floats, &f->s0_floats, &f->s1_floats);
-    f->pyramid_bytes = (f->embedding_floats + f->s0_floats + f->s1_floats) * sizeof(float);
+    pyramid_sizes(m, &f->embedding_floats, &f->s0_count, &f->s1_count);
+    f->pyramid_bytes = features_pyramid_bytes(m);
     size_t product_bytes = f->embedding_floats / 2 * image_element(m);
     f->bytes = f->pyramid_bytes + 3 * product_bytes;
     sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
@@ -118,9 +125,10 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
         return status;
     }
     f->pyramid.embedding = memory;
-    if (f->s0_floats) {
-        f->pyramid.s0 = f->pyramid.embedding + f->embedding_floats;
-        f->pyramid.s1 = f->pyramid.s0 + f->s0_floats;
+    if (f->s0_count) {
+        uint8_t *fine = (uint8_t *)(f->pyramid.embedding + f->embedding_floats);
+        f->pyramid.s0 = fine;
+        f->pyramid.s1 = fine + f->s0_count * image_element(m);
     }
     uint8_t *products = (uint8_t *)memory + f->pyramid_bytes;
     f->products = (image_products){
@@ -149,6 +157,17 @@ static sam2_status watch_result(const watcher *w, sam2_error *error)
     return w->failed ? error_memory(error, "a copy for the observer", 0) : SAM2_OK;
 }
 
+/* A fine level as float32, which it may be. */
+static const float *wide_level(const model *m, const exec *ex, const void *level, size_t count)
+{
+    if (image_element(m) == sizeof(float))
+        return level;
+    float *wide = arena_floats(ex->arena, count);
+    if (!exec_dry(ex))
+        ex->k->bf16_to_f32(count, level, wide);
+    return wide;
+}
+
 /* "fpn0", "fpn1" and "embedding", the last with no_mem_embed as the official image predictor keeps it; of SAM 1 the
  * last alone, as it is. */
 static void watch_features(watcher *w, const model *m, const exec *ex, const sam2_features *f)
@@ -158,8 +177,8 @@ static void watch_features(watcher *w, const model *m, const exec *ex, const sam
         watch_map(w, "embedding", f->pyramid.embedding, side, side, dim);
         return;
     }
-    watch_map(w, "fpn0", f->pyramid.s0, 4 * side, 4 * side, dim / 8);
-    watch_map(w, "fpn1", f->pyramid.s1, 2 * side, 2 * side, dim / 4);
+    watch_map(w, "fpn0", wide_level(m, ex, f->pyramid.s0, f->s0_count), 4 * side, 4 * side, dim / 8);
+    watch_map(w, "fpn1", wide_level(m, ex, f->pyramid.s1, f->s1_count), 2 * side, 2 * side, dim / 4);
     float *embedding = arena_floats(ex->arena, side * side * dim);
     op_add(ex, side * side, dim, f->pyramid.embedding, m->no_mem_embed, NULL, embedding);
     watch_map(w, "embedding", embedding, side, side, dim);

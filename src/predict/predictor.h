@@ -28,7 +28,7 @@ struct sam2_features {
     uint64_t identity; /* the model's */
     int width, height; /* the picture's */
     pyramid pyramid;
-    size_t embedding_floats, s0_floats, s1_floats;
+    size_t embedding_floats, s0_count, s1_count;
     size_t pyramid_bytes; /* of the block's first part, the pyramid, which `pyramid.embedding` starts */
     size_t bytes;         /* of the block: then the products */
     image_products products;
@@ -60,6 +60,8 @@ struct sam2_result {
 /* Memory that encoding and predicting with the largest arguments take, by dry runs. */
 size_t predict_workspace(const model *m);
 
+/* Bytes of a pyramid: the embedding in float32, the fine levels in the model's precision. */
+size_t features_pyramid_bytes(const model *m);
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
                             sam2_error *error);
 

@@ -121,6 +121,9 @@ static problem make(size_t m, size_t n, size_t k, activation act)
         if (g->c && !g->c_rows && random_below(2))
             g->add = g->c, g->ldadd = g->ldc;
         g->add_scale = random_below(2) ? matrix_f32(1, m, m, VALUES_PLAIN) : NULL;
+    } else if (random_below(3) == 0) {
+        g->ldadd = n + random_below(4);
+        g->add_bf16 = matrix_bf16(m, n, g->ldadd, kind);
     }
     g->row_scale = random_below(3) == 0 ? matrix_f32(1, m, m, VALUES_PLAIN) : NULL;
     g->bias = random_below(2) ? matrix_f32(1, n, n, kind) : NULL;
@@ -134,9 +137,10 @@ static problem make(size_t m, size_t n, size_t k, activation act)
     p.initial = allocate(p.c_count, p.c_size);
     if (p.c_count)
         memcpy(p.initial, g->c ? (void *)g->c : g->c_bf16, p.c_count * p.c_size);
-    describe("m %zu n %zu k %zu act %d%s%s%s%s%s%s lda %zu b_stride %zu ldc %zu values %d", m, n, k, (int)act,
-             g->c ? "" : " bf16", g->c_rows ? " c_rows" : "", g->add ? " add" : "", g->row_scale ? " row_scale" : "",
-             g->bias ? " bias" : "", g->residual ? " residual" : "", g->lda, g->b_stride, g->ldc, (int)kind);
+    describe("m %zu n %zu k %zu act %d%s%s%s%s%s%s%s lda %zu b_stride %zu ldc %zu values %d", m, n, k, (int)act,
+             g->c ? "" : " bf16", g->c_rows ? " c_rows" : "", g->add ? " add" : "", g->add_bf16 ? " add_bf16" : "",
+             g->row_scale ? " row_scale" : "", g->bias ? " bias" : "", g->residual ? " residual" : "", g->lda,
+             g->b_stride, g->ldc, (int)kind);
     return p;
 }
 
@@ -160,6 +164,11 @@ static double element(const problem *p, size_t i, size_t j, double *limit)
     }
     if (g->add) {
         const double x = (g->add_scale ? (double)g->add_scale[i] : 1.0) * before(p, g->add, i * g->ldadd + j);
+        v += x;
+        magnitude += fabs(x);
+    }
+    if (g->add_bf16) {
+        const double x = (double)ref_bf16(g->add_bf16[i * g->ldadd + j]);
         v += x;
         magnitude += fabs(x);
     }
@@ -238,6 +247,8 @@ static void cut(gemm_bf16_fn *fn, problem *p)
                 part.c_rows += i;
             if (g->add)
                 part.add += i * g->ldadd + j;
+            if (g->add_bf16)
+                part.add_bf16 += i * g->ldadd + j;
             if (g->add_scale)
                 part.add_scale += i;
             if (g->row_scale)

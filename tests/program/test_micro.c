@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scene_clip.h"
 #include "sam2.h"
+#include "scene_clip.h"
 
 enum { SIDE = 512, PIXELS = SIDE * SIDE, SCENES = 40, FRAMES = 16 };
 
@@ -119,7 +119,8 @@ static void clicks_in_both_precisions(void **state)
 
 /* ---- clips ---- */
 
-/* Follows all shapes of a clip from clicks on the first frame; iou[frame][shape], and whether each is said to be there. */
+/* Follows all shapes of a clip from clicks on the first frame; iou[frame][shape], and whether each is said to be there.
+ */
 static void follow(media_clip_kind kind, uint64_t seed, double iou[FRAMES][2], int present[FRAMES][2])
 {
     static uint8_t mask[PIXELS];

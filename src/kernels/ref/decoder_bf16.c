@@ -16,7 +16,7 @@ static void statistics(const float *x, size_t c, float eps, float *mean, float *
 }
 
 void k_layernorm_add_bf16_ref(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
-                              float eps, const float *add, size_t ldadd, uint16_t *y, size_t ldy, uint16_t *z,
+                              float eps, const uint16_t *add, size_t ldadd, uint16_t *y, size_t ldy, uint16_t *z,
                               size_t ldz)
 {
     for (size_t i = 0; i < rows; i++, x += ldx, add += ldadd, y += ldy, z += ldz) {
@@ -25,7 +25,7 @@ void k_layernorm_add_bf16_ref(size_t rows, size_t c, const float *x, size_t ldx,
         for (size_t j = 0; j < c; j++) {
             float v = (x[j] - mean) * scale * gamma[j] + beta[j];
             y[j] = ref_to_bf16(v);
-            z[j] = ref_to_bf16(v + add[j]);
+            z[j] = ref_to_bf16(v + ref_bf16(add[j]));
         }
     }
 }

@@ -21,6 +21,8 @@ void k_gemm_bf16_ref(const gemm_bf16_args *g)
                 v += ref_bf16(a[p]) * packed_at(g, p, j);
             if (g->add)
                 v += (g->add_scale ? g->add_scale[i] : 1.0f) * g->add[i * g->ldadd + j];
+            if (g->add_bf16)
+                v += ref_bf16(g->add_bf16[i * g->ldadd + j]);
             if (g->row_scale)
                 v *= g->row_scale[i];
             if (g->bias)

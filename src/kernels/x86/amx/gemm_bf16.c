@@ -63,14 +63,26 @@ typedef struct meanwhile {
     size_t i, end, j, some; /* this tile's next row of C to prefetch, their end, its column; how many a step */
 } meanwhile;
 
-/* C's lines that the epilogue will write: they come from far where C is a whole map. */
-static inline __attribute__((always_inline)) void fetch_some(const gemm_bf16_args *g, meanwhile *other)
+/* Lines that the epilogue of the tile at hand will read and write: they come from far where C or what is added is a
+ * whole map, and a few of a row at a time. */
+static inline __attribute__((always_inline)) void fetch_some(const epilogue e, const gemm_bf16_args *g,
+                                                             meanwhile *other)
 {
     const size_t end = other->end - other->i < other->some ? other->end : other->i + other->some;
     for (; other->i < end; other->i++) {
-        const float *c = g->c + (g->c_rows ? g->c_rows[other->i] : other->i) * g->ldc + other->j;
-        __builtin_prefetch(c, 1, 3);
-        __builtin_prefetch((const void *)((uintptr_t)c + 64), 1, 3);
+        const size_t r = g->c_rows ? g->c_rows[other->i] : other->i;
+        if (!e.narrow) {
+            const float *c = g->c + r * g->ldc + other->j;
+            __builtin_prefetch(c, 1, 3);
+            __builtin_prefetch((const void *)((uintptr_t)c + 64), 1, 3);
+        }
+        if (!e.plain && g->residual) {
+            const float *x = g->residual + r * g->ldr + other->j;
+            _mm_prefetch((const char *)x, _MM_HINT_T0);
+            _mm_prefetch((const char *)((uintptr_t)x + 64), _MM_HINT_T0);
+        }
+        if (!e.plain && g->add_bf16)
+            _mm_prefetch((const char *)(g->add_bf16 + other->i * g->ldadd + other->j), _MM_HINT_T0);
     }
 }
 
@@ -104,8 +116,8 @@ static inline __attribute__((always_inline)) void multiply(const epilogue e, con
         STEP(a, a + 16 * lda, a_bytes);
         for (size_t i = 0; i < other->lines; i++, other->ahead += 64)
             _mm_prefetch((const char *)other->ahead, _MM_HINT_T1);
-        if (!e.narrow && !e.direct)
-            fetch_some(g, other);
+        if (!e.direct && !(e.narrow && e.plain))
+            fetch_some(e, g, other);
         finish_some(e, g, &other->last, other->rows);
     }
     if (tail)

@@ -41,7 +41,7 @@ static inline __m512 normalise(__mmask16 mask, const float *x, __m512 mean, __m5
 }
 
 void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
-                                     const float *beta, float eps, const float *add, size_t ldadd, uint16_t *y,
+                                     const float *beta, float eps, const uint16_t *add, size_t ldadd, uint16_t *y,
                                      size_t ldy, uint16_t *z, size_t ldz)
 {
     for (size_t i = 0; i < rows; i++, x += ldx, add += ldadd, y += ldy, z += ldz) {
@@ -50,7 +50,7 @@ void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size
             const __mmask16 mask = lanes(c - j);
             __m512 v = normalise(mask, x + j, mean, scale, gamma + j, beta + j);
             _mm256_mask_storeu_epi16(y + j, mask, to_bf16_fast(v));
-            v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, add + j));
+            v = _mm512_add_ps(v, from_bf16(mask, add + j));
             _mm256_mask_storeu_epi16(z + j, mask, to_bf16_fast(v));
         }
     }

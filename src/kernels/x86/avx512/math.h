@@ -79,7 +79,12 @@ static inline __m256i to_bf16(__m512 x)
     return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(rounded, 16), nan, quiet));
 }
 
-/* The same by the processor's own instruction where the file is compiled for it: subnormal numbers become 0. */
+static inline __m512 from_bf16(__mmask16 mask, const uint16_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, p)), 16));
+}
+
+/* to_bf16 by the processor's own instruction where the file is compiled for it: subnormal numbers become 0. */
 static inline __m256i to_bf16_fast(__m512 x)
 {
 #if defined(__AVX512BF16__)

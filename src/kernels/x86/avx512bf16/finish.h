@@ -14,6 +14,8 @@ static inline __attribute__((always_inline)) __m512 finish_vector(const bool pla
         const __m512 scale = _mm512_set1_ps(g->add_scale ? g->add_scale[i] : 1.0f);
         x = _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps(mask, g->add + i * g->ldadd + j), x);
     }
+    if (!plain && g->add_bf16)
+        x = _mm512_add_ps(x, from_bf16(mask, g->add_bf16 + i * g->ldadd + j));
     if (!plain && g->row_scale)
         x = _mm512_mul_ps(x, _mm512_set1_ps(g->row_scale[i]));
     x = _mm512_add_ps(x, bias);
@@ -76,7 +78,7 @@ static inline __attribute__((always_inline)) void finish(const bool plain, const
 /* The place of a product's epilogue in that list. */
 static inline size_t epilogue_index(const gemm_bf16_args *g)
 {
-    const bool plain = !g->add && !g->row_scale && !g->residual;
+    const bool plain = !g->add && !g->add_bf16 && !g->row_scale && !g->residual;
     return (plain ? 6u : 0u) + (g->c_bf16 ? 3u : 0u) + (size_t)g->act;
 }
 
