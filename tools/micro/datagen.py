@@ -17,6 +17,9 @@ class Maker(Fills):
     """Everything comes from one random generator: the same source and seed give the same samples."""
 
     smallest, largest, most = 0.09, 0.95, 8  # of objects: range of sizes as shares of the picture's side, number
+    # Of clips: share with a bar in front of everything, and of objects that vanish and come back elsewhere than their path leads. The figures of the
+    # model card are of clips without either.
+    walls, jumps = 0.0, 0.0
 
     def __init__(self, source, seed):
         """source: what pictures.load gave."""
@@ -145,6 +148,14 @@ class Maker(Fills):
             mask[y0:y1, x0:x1] = hard if part is None else hard & (cv2.warpAffine(part, M, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR) > 127)
             visible[(k, i)] = mask
 
+    def wall(self, S):
+        """A bar across the picture: its surface, and where it is."""
+        r = self.r
+        width = int(r.uniform(0.15, 0.4) * S)
+        at = int(r.uniform(0.1, 0.9) * (S - width))
+        band = (slice(None), slice(at, at + width)) if r.random() < 0.7 else (slice(at, at + width), slice(None))
+        return self.fill(S, S, 0.5)[band].astype(np.float32), band
+
     def clip(self, S, T):
         """Frames uint8 [T, S, S, 3] and masks, a list of bool [T, S, S]."""
         r = self.r
@@ -155,6 +166,12 @@ class Maker(Fills):
         if T > 1 and r.random() < 0.35:  # one object is not there for some frames
             first = int(r.integers(1, T))
             gone = (int(r.integers(n)), first, int(r.integers(first, T + 1)))
+            if self.jumps and r.random() < self.jumps:
+                path = things[gone[0]][1]
+                offset = r.uniform(-0.5, 0.5, 2) * S
+                for t in range(gone[2], T):
+                    path[t][:, 2] += offset
+        wall = self.wall(S) if T > 1 and self.walls and r.random() < self.walls else None
         take = self.camera(S)
         frames, masks = [], {}
         for t in range(T):
@@ -162,6 +179,10 @@ class Maker(Fills):
             for k, thing in enumerate(things):
                 if not (gone[0] == k and gone[1] <= t < gone[2]):
                     self.paint(frame, visible, k, thing, thing[1][t])
+            if wall:
+                frame[wall[1]] = wall[0]
+                for mask in visible.values():
+                    mask[wall[1]] = False
             frames.append(take(frame))
             for key, mask in visible.items():
                 masks.setdefault(key, np.zeros((T, S, S), bool))[t] = mask

@@ -47,6 +47,7 @@ class Stream(IterableDataset):
         a = self.a
         maker = Maker(pictures.load(), self.seed)
         maker.smallest, maker.most = a.smallest, a.most
+        maker.walls, maker.jumps = a.walls, a.jumps
         while True:
             if self.kind == "image":
                 batch = [samples.image_sample(maker, a.size, a.prompts, a.least, a.photographs) for _ in range(a.batch)]
@@ -194,6 +195,8 @@ def arguments():
     ap.add_argument("--teacher", type=float, default=0.0, help="share of clips whose memory is made of true masks")
     ap.add_argument("--smallest", type=float, default=0.09, help="object, of the side")
     ap.add_argument("--least", type=float, default=0.0012, help="mask, of the area")
+    ap.add_argument("--walls", type=float, default=0.0, help="share of clips with a bar in front of everything")
+    ap.add_argument("--jumps", type=float, default=0.0, help="share of objects that vanish for a while and come back elsewhere")
     ap.add_argument("--most", type=int, default=8, help="objects a picture")
     ap.add_argument("--more", type=float, default=0.5, help="probability of a correction")
     ap.add_argument("--replay", type=float, default=0.5, help="share of batches that were used before")
