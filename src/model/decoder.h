@@ -38,8 +38,9 @@ typedef struct token_rows {
 } token_rows;
 
 /* In bfloat16 (model.precision) operands of the image's side are rounded to it, and those of the tokens' MLPs; sums,
- * softmax, LayerNorm and the rest of the tokens' side are float32. An object's image is then two maps [pixels, d_model] of bfloat16, one after the other: the
- * image, and the image with positions. In float32 it is one. Both take the same memory. */
+ * softmax, LayerNorm and the rest of the tokens' side are float32. An object's image is then two maps [pixels, d_model]
+ * of bfloat16, one after the other: the image, and the image with positions. In float32 it is one. Both take the same
+ * memory. */
 static inline bool decoder_narrow(const model *m)
 {
     return m->precision == SAM2_PRECISION_BF16;
