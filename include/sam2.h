@@ -721,7 +721,7 @@ SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_obser
 
 /* ---- files of weights ---- */
 
-/* Writes a checkpoint (NULL: the model that the library carries) in another format, told by the output's ending:
+/* Writes a checkpoint in another format, told by the output's ending:
  * ".sam2" native, ".safetensors", ".pt" or ".pth" (float32, and in SAM 2 the official sizes alone); official tensor
  * names. `precision`: F32 or BF16 storage; AUTO keeps what the input has. A native file is laid out for this machine's
  * instruction set and opens in milliseconds there in the precision that it is written in, elsewhere like other files;
@@ -729,6 +729,10 @@ SAM2_API sam2_status sam2_tracker_set_observer(sam2_tracker *tracker, sam2_obser
  * only once the new file is whole. Errors: as sam2_model_open, FILE. Since 0.1. */
 SAM2_API sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
                                   const sam2_allocator *allocator, sam2_error *error);
+
+/* The same of the model that the library carries. Errors: also UNSUPPORTED (a build without it). Since 0.1. */
+SAM2_API sam2_status sam2_convert_builtin(const char *output, sam2_precision precision, const sam2_allocator *allocator,
+                                          sam2_error *error);
 
 /* Writes stand-in weights for the model `name` ("sam2.1_t", "sam2_b+", "sam2.1_hiera_large", "sam1_b", "vit_h" ...):
  * the official names and shapes, values that depend only on tensor name, index and seed. The output's ending tells the

@@ -65,5 +65,5 @@ g=wall_masks/000
     done
     echo "})</script>"
 } >index.html
-rm *.txt
+rm segment.txt auto.txt crossing.txt wall.txt
 echo "all of it on a page: $demo/index.html   in one picture: $demo/strip.png"

@@ -48,7 +48,8 @@ int run_convert(int count, char **arguments)
     status = output_check("OUT", output, *path ? path : NULL);
     if (status)
         return status;
-    if (!sam2_convert(*path ? path : NULL, output, (sam2_precision)common.precision, NULL, &error))
+    if (!(*path ? sam2_convert(path, output, (sam2_precision)common.precision, NULL, &error)
+                : sam2_convert_builtin(output, (sam2_precision)common.precision, NULL, &error)))
         return EXIT_DONE;
     if (error.code == SAM2_ERROR_FILE && strstr(error.text, output) && (!*path || !strstr(error.text, path)))
         return report_library(&error, FROM_OUTPUT);

@@ -18,9 +18,21 @@ static int overlay_is_folder(const track *t)
     return length > 1 && t->overlay_file[length - 1] == '/';
 }
 
+/* Frames that are written must not replace those that are read. */
+static int folder_check(const char *shown, const char *folder, const char *input)
+{
+    struct stat out, in;
+    if (!stat(folder, &out) && !stat(input, &in) && out.st_dev == in.st_dev && out.st_ino == in.st_ino)
+        return report(EXIT_USE, "%s %s: is the folder of the input, whose frames it would replace", shown, folder);
+    return EXIT_DONE;
+}
+
 int track_outputs_check(const track *t)
 {
-    int status = overlay_is_folder(t) ? EXIT_DONE : output_check("--overlay", t->overlay_file, t->input);
+    int status = overlay_is_folder(t) ? folder_check("--overlay", t->overlay_file, t->input)
+                                      : output_check("--overlay", t->overlay_file, t->input);
+    if (!status && t->output && strcmp(t->output, "-"))
+        status = folder_check("-o", t->output, t->input);
     if (!status)
         status = output_check("--json", t->json_file, t->input);
     if (!status)

@@ -86,10 +86,12 @@ static int write_clip(const order *o, uint8_t *pixels, uint8_t *labels)
 {
     const int w = (int)o->width, h = (int)o->height;
     media_scene_info info;
-    if ((mkdir(o->out, 0777) && errno != EEXIST) || (o->labels && mkdir(o->labels, 0777) && errno != EEXIST)) {
-        fprintf(stderr, "sam2-scene: the folder cannot be made: %s\n", strerror(errno));
-        return -1;
-    }
+    const char *const folders[] = {o->out, o->labels};
+    for (int i = 0; i < 2; i++)
+        if (folders[i] && mkdir(folders[i], 0777) && errno != EEXIST) {
+            fprintf(stderr, "sam2-scene: %s: the folder cannot be made: %s\n", folders[i], strerror(errno));
+            return -1;
+        }
     for (int i = (int)o->frames - 1; i >= 0; i--) { /* the first last: its description stays */
         media_make_clip((media_clip_kind)o->clip, o->seed, w, h, i, (int)o->frames, pixels, labels, &info);
         if (write_frame(o->out, i, pixels, w, h, 3) || (o->labels && write_frame(o->labels, i, labels, w, h, 1)))

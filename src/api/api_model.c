@@ -388,8 +388,9 @@ static sam2_status convert_opened(const weights *w, output_kind kind, const char
     return (sam1 ? weights_write_pth : weights_write_pt)(w, output, error);
 }
 
-sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
-                         const sam2_allocator *allocator, sam2_error *error)
+/* `input` NULL: the model that the library carries. */
+static sam2_status convert(const char *input, const char *output, sam2_precision precision,
+                           const sam2_allocator *allocator, sam2_error *error)
 {
     CHECK_POINTER(output);
     const sam2_allocator *a = allocator ? allocator : &alloc_default;
@@ -404,6 +405,19 @@ sam2_status sam2_convert(const char *input, const char *output, sam2_precision p
     sam2_status status = convert_opened(w, kind, output, precision, a, input ? input : "the built-in model", error);
     weights_close(w);
     return status;
+}
+
+sam2_status sam2_convert(const char *input, const char *output, sam2_precision precision,
+                         const sam2_allocator *allocator, sam2_error *error)
+{
+    CHECK_POINTER(input);
+    return convert(input, output, precision, allocator, error);
+}
+
+sam2_status sam2_convert_builtin(const char *output, sam2_precision precision, const sam2_allocator *allocator,
+                                 sam2_error *error)
+{
+    return convert(NULL, output, precision, allocator, error);
 }
 
 sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed, int absent,

@@ -230,18 +230,24 @@ static void fill_row(void *context, size_t row, int worker)
     j->fill(j->m, row, j->out + row * j->columns);
 }
 
+/* What the file holds under this name where it can stay there, else NULL. */
+static const void *constant_in_place(builder *b, const weights_tensor *held, const weights_form *form, size_t rows,
+                                     size_t columns)
+{
+    if (!b->in_place || !has_form(held, form, rows, columns))
+        return NULL;
+    b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
+    return held->data;
+}
+
 const float *builder_constant(builder *b, const char *name, size_t rows, size_t columns, row_filler *fill)
 {
     const weights_form form = {.given = true, .type = WEIGHTS_F32};
     const weights_tensor *held = weights_constant(b->w, name);
-    const bool ready = has_form(held, &form, rows, columns);
-    const float *result;
-    if (ready && b->in_place) {
-        result = held->data;
-        b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
-    } else {
+    const float *result = constant_in_place(b, held, &form, rows, columns);
+    if (!result) {
         float *out = arena_floats(&b->arena, rows * columns);
-        if (!builder_dry(b) && ready)
+        if (!builder_dry(b) && has_form(held, &form, rows, columns))
             weights_read(held, 0, held->count, out);
         else if (!builder_dry(b))
             pool_run(b->m->pool, fill_row, &(fill_job){b->m, fill, out, columns}, rows);
@@ -254,13 +260,8 @@ const float *builder_constant(builder *b, const char *name, size_t rows, size_t 
 const uint16_t *builder_narrowed(builder *b, const char *name, size_t rows, size_t columns, const float *x)
 {
     const weights_form form = {.given = true, .type = WEIGHTS_BF16};
-    const weights_tensor *held = weights_constant(b->w, name);
-    const bool ready = has_form(held, &form, rows, columns);
-    const uint16_t *result;
-    if (ready && b->in_place) {
-        result = held->data;
-        b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
-    } else {
+    const uint16_t *result = constant_in_place(b, weights_constant(b->w, name), &form, rows, columns);
+    if (!result) {
         uint16_t *out = arena_take(&b->arena, rows * columns, sizeof *out);
         if (!builder_dry(b))
             b->m->kernels.f32_to_bf16(rows * columns, x, out);

@@ -21,7 +21,7 @@ static const precision_rule rules[] = {
     {"sam_mask_decoder.transformer.layers.0.cross_attn_image_to_token.q", "mask decoder: queries of the picture",
      SAM2_PRECISION_BF16, "made with the picture's features"},
     {"sam_mask_decoder.transformer.layers.0.mlp", "mask decoder: tokens' MLPs", SAM2_PRECISION_BF16,
-     "reading their weights is half of what a click reads"},
+     "half of the weights that a click reads"},
     {"sam_mask_decoder.transformer.layers.1.mlp", "mask decoder: tokens' MLPs", SAM2_PRECISION_BF16,
      "as those of layer 0"},
     {"sam_mask_decoder", "mask decoder: tokens", SAM2_PRECISION_F32,

@@ -91,6 +91,12 @@ size_t predict_workspace(const model *m)
         encode_image(m, &ex, preprocess, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
         encode_image(m, &ex, frame_resize, &(preprocess_job){m, &largest}, &(pyramid){0}, NULL);
     }
+    if (!model_is_sam1(m)) {
+        size_t embedding, s0, s1; /* what watch_features takes */
+        pyramid_sizes(m, &embedding, &s0, &s1);
+        arena_floats(&a, s0 > embedding ? s0 : embedding);
+        arena_reset(&a, 0);
+    }
     size_t sparse_count, objects = decode_largest_batch(m, &sparse_count);
     measure_decode(m, &ex, objects, sparse_count, false);
     measure_decode(m, &ex, 1, DECODE_FOLDED_SPARSE, true);
@@ -177,8 +183,11 @@ static void watch_features(watcher *w, const model *m, const exec *ex, const sam
         watch_map(w, "embedding", f->pyramid.embedding, side, side, dim);
         return;
     }
+    const size_t mark = arena_mark(ex->arena);
     watch_map(w, "fpn0", wide_level(m, ex, f->pyramid.s0, f->s0_count), 4 * side, 4 * side, dim / 8);
+    arena_reset(ex->arena, mark);
     watch_map(w, "fpn1", wide_level(m, ex, f->pyramid.s1, f->s1_count), 2 * side, 2 * side, dim / 4);
+    arena_reset(ex->arena, mark);
     float *embedding = arena_floats(ex->arena, side * side * dim);
     op_add(ex, side * side, dim, f->pyramid.embedding, m->no_mem_embed, NULL, embedding);
     watch_map(w, "embedding", embedding, side, side, dim);

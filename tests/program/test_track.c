@@ -214,6 +214,10 @@ static void overlay_folder(void **state)
         }
     }
     run_expect(4, "track -i clip --prompt 1:0:point:70,80 --overlay no/where/ -q");
+    const run_result *r = run_expect(1, "track -i clip --prompt 1:0:point:70,80 --overlay ./clip/ -q");
+    assert_non_null(strstr(r->err, "--overlay ./clip/: is the folder of the input"));
+    r = run_expect(1, "track -i clip --prompt 1:0:point:70,80 -o clip --layout labels -q");
+    assert_non_null(strstr(r->err, "-o clip: is the folder of the input"));
 }
 
 static void two_objects_as_labels(void **state)
