@@ -90,7 +90,8 @@ typedef enum sam2_precision {
     SAM2_PRECISION_F32 = 1,  /* the official code's numbers */
     SAM2_PRECISION_BF16 = 2, /* products on the image's side of bfloat16 numbers with float32 sums, everything else in
                                 float32: closer to float32 than the official bfloat16. Where the processor has neither
-                                AMX nor AVX512-BF16, F32 is used */
+                                AMX nor AVX512-BF16, arithmetic is that of F32; with AVX2 the weights of such products
+                                are rounded to bfloat16 and take half the memory */
     SAM2_PRECISION_INT8 = 3  /* not in this version */
 } sam2_precision;
 
@@ -158,11 +159,14 @@ typedef struct sam2_model_info {
     int repacked;         /* 1: a native file was made for another instruction set or precision, and was packed again */
     uint64_t encode_flop; /* floating-point operations of the encoder's matrix products, for one picture */
     const char *family;   /* "sam2": SAM 2 and 2.1; "sam1": SAM, for pictures alone */
+    sam2_precision storage; /* BF16 where weights of large products are held in bfloat16: with that precision, and in
+                               float32 with AVX2 those that a file has in it, which changes no result */
 } sam2_model_info;
 
 #define SAM2_MODEL_INFO_INIT                                                                                           \
     {                                                                                                                  \
-        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL          \
+        sizeof(sam2_model_info), NULL, NULL, SAM2_PRECISION_AUTO, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL,         \
+            SAM2_PRECISION_AUTO                                                                                        \
     }
 
 /* Fills *info (struct_size set by the caller). Errors: ARGUMENT. Since 0.1. */

@@ -132,6 +132,12 @@ sam2_status bench_measure(bench *b, const char *path, int precision, int threads
             return error->code;
         if (run >= 0)
             continue;
+        if (!b->precision_count && info.precision != options.precision) {
+            error->code = SAM2_ERROR_UNSUPPORTED;
+            snprintf(error->text, sizeof error->text, "this processor has no arithmetic in %s",
+                     precision_name(options.precision));
+            return error->code;
+        }
         before = peak_measure(bench_peak_kind(info.precision), info.threads).gflops;
         known = !machine_peak_reset();
     }

@@ -63,6 +63,7 @@ static int save_json(const sam2_model_info *info, const char *path, const char *
     json_object_set_new(json, "format", json_text(info->format));
     json_object_set_new(json, "mapped_bytes", json_integer((json_int_t)info->mapped_bytes));
     json_object_set_new(json, "repacked", json_boolean(info->repacked));
+    json_object_set_new(json, "storage", json_text(precision_name(info->storage)));
     if (plan)
         json_object_set_new(json, "precision_plan", plan);
     if (kernels)
@@ -82,7 +83,8 @@ static void print(const sam2_model_info *info, const char *path)
     printf("input        %d x %d\n", info->image_size, info->image_size);
     printf("embedding    %d channels, %d x %d\n", info->embedding_dim, info->low_res_size / 4, info->low_res_size / 4);
     printf("masks        %d x %d before enlarging\n", info->low_res_size, info->low_res_size);
-    printf("precision    %s\n", precision_name(info->precision));
+    printf("precision    %s%s\n", precision_name(info->precision),
+           info->storage != info->precision ? ", weights of large products held in bf16" : "");
     printf("instructions %s\n", info->isa);
     printf("threads      %d\n", info->threads);
     printf("memory       %.1f MiB of weights, %.1f of them in the file, %.1f MiB of working memory\n",

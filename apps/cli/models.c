@@ -103,7 +103,8 @@ int model_open(const common_options *common, sam2_model **model, sam2_model_info
         return report_library(&error, FROM_MODEL_FILE);
     }
     if (common->precision == SAM2_PRECISION_BF16 && info->precision != SAM2_PRECISION_BF16)
-        note("bf16 needs AVX512-BF16 or AMX: %s is used", precision_name(info->precision));
+        note("bf16 needs AVX512-BF16 or AMX: %s is used%s", precision_name(info->precision),
+             info->storage == SAM2_PRECISION_BF16 ? ", on weights that are held in bf16" : "");
     if (common->verbose && info->repacked && *path)
         note("%s is laid out for another instruction set or precision: its weights were packed again; sam2 convert "
              "makes one for this machine",

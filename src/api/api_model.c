@@ -44,6 +44,7 @@ typedef struct plan {
     sam2_allocator allocator;
     cpu_isa isa;
     sam2_precision precision; /* F32 or BF16 */
+    bool rounds;              /* BF16 was asked for, and the weights at least can be */
     int threads, image_size, verify, plain;
 } plan;
 
@@ -61,14 +62,15 @@ static sam2_status resolve_isa(const char *name, cpu_isa *out, sam2_error *error
     return SAM2_OK;
 }
 
-/* Without bfloat16 instructions float32 does the work. */
-static sam2_precision resolve_precision(sam2_precision wanted, cpu_isa limit)
+/* Without bfloat16 instructions float32 does the work, and bfloat16 is how weights are held. */
+static void resolve_precision(sam2_precision wanted, plan *p)
 {
-    if (wanted == SAM2_PRECISION_AUTO)
-        return cpu_bf16_pays(limit) ? SAM2_PRECISION_BF16 : SAM2_PRECISION_F32;
     kernels table;
-    kernels_select(&table, limit);
-    return wanted == SAM2_PRECISION_BF16 && table.isa < CPU_AVX512BF16 ? SAM2_PRECISION_F32 : wanted;
+    kernels_select(&table, p->isa);
+    p->rounds = wanted == SAM2_PRECISION_BF16 && table.isa < CPU_AVX512BF16;
+    p->precision = p->rounds ? SAM2_PRECISION_F32 : wanted;
+    if (wanted == SAM2_PRECISION_AUTO)
+        p->precision = cpu_bf16_pays(p->isa) ? SAM2_PRECISION_BF16 : SAM2_PRECISION_F32;
 }
 
 static sam2_status resolve_options(const sam2_model_options *given, plan *out, sam2_error *error)
@@ -86,7 +88,7 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     if (o.allocator && (!o.allocator->allocate || !o.allocator->release))
         return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
     TRY(resolve_isa(o.isa, &out->isa, error));
-    out->precision = resolve_precision(o.precision, out->isa);
+    resolve_precision(o.precision, out);
     out->allocator = o.allocator ? *o.allocator : alloc_default;
     out->threads = o.threads ? o.threads : cpu_count();
     out->threads = out->threads > 256 ? 256 : out->threads;
@@ -106,8 +108,13 @@ static sam2_status build(const weights *w, const model_config *given, const plan
     void *memory = NULL;
     TRY(alloc_array(&p->allocator, 1, sizeof(sam2_model), "the model", &memory, error));
     sam2_model *handle = memory;
-    sam2_status status =
-        model_build(w, &config, p->isa, p->precision, p->threads, in_place, p->plain, &p->allocator, &handle->m, error);
+    const build_options options = {.limit = p->isa,
+                                   .precision = p->precision,
+                                   .rounds = p->rounds,
+                                   .threads = p->threads,
+                                   .in_place = in_place,
+                                   .plain = p->plain != 0};
+    sam2_status status = model_build(w, &config, &options, &p->allocator, &handle->m, error);
     if (status != SAM2_OK) {
         alloc_release(&p->allocator, handle, sizeof *handle);
         return status;
@@ -223,6 +230,7 @@ sam2_status sam2_model_get_info(const sam2_model *model, sam2_model_info *info, 
         .repacked = m->repacked,
         .encode_flop = config_encode_work(&m->config, false),
         .family = m->config.family == FAMILY_SAM1 ? "sam1" : "sam2",
+        .storage = m->stored ? SAM2_PRECISION_BF16 : m->precision,
     };
     sam2_model_info known;
     TRY(check_struct(info, sizeof(sam2_model_info), &known, sizeof known, "sam2_model_info", error));

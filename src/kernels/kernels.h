@@ -46,10 +46,15 @@ typedef struct gemm_f32_args {
     const float *c_scale; /* [m], or NULL for 1 */
     const float *bias;    /* [n], or NULL */
     activation act;
-    const float *residual; /* or NULL */
-    size_t ldr;            /* floats from row to row of the residual */
+    const float *residual;  /* or NULL */
+    size_t ldr;             /* floats from row to row of the residual */
+    const uint16_t *b_bf16; /* for gemm_stored */
 } gemm_f32_args;
 typedef void gemm_f32_fn(const gemm_f32_args *args);
+
+/* gemm_f32 with B stored in bfloat16 and widened on the way, to the same bits as gemm_f32 of the widened values: b_bf16
+ * in place of b, packed as for gemm_bf16 (below), b_stride its elements from panel to panel. */
+typedef gemm_f32_fn gemm_stored_fn;
 
 /* The same product of bfloat16 operands with float32 sums: A is [m, k] rows; B is packed in panels of GEMM_BF16_NR
  * columns, in pairs along k: [ceil(n / NR)][K / 2][NR][2] with K = k rounded up to a multiple of GEMM_BF16_K, filled up
@@ -235,6 +240,12 @@ typedef struct kernels {
 #define BLOCK_NAME(name) size_t name;
 #include "kernels/registry.inc"
 } kernels;
+
+/* True where gemm_stored is of gemm_f32's level, so that it costs nothing: AVX-512 has none of its own. */
+static inline bool kernels_store(const kernels *table)
+{
+    return table->isa < CPU_AVX512;
+}
 
 /* Fills the table with the variants of levels up to `limit` that run on this machine: plain ones first, each higher
  * level overriding. */

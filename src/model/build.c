@@ -263,7 +263,7 @@ static uint64_t identity(const builder *b)
     if (!weights_stored_fingerprint(b->w, bf16, &h))
         h = weights_fingerprint_of(b->w, b->samples);
     config_to_json(&b->m->config, json, sizeof json);
-    h ^= (uint64_t)bf16;
+    h ^= (uint64_t)bf16 | (uint64_t)b->rounded << 1;
     for (const char *p = json; *p; p++)
         h = (h ^ (unsigned char)*p) * 0x100000001B3u;
     return h;
@@ -321,6 +321,8 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
                  .in_place = options->in_place,
                  .plain = options->plain,
                  .by_storage = options->by_storage,
+                 .stores = !forms && kernels_store(&m->kernels), /* a file is for all machines */
+                 .rounds = options->rounds,
                  .forms = forms};
     m->plain = options->plain;
     scratch s = {0};
@@ -353,12 +355,10 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
     return SAM2_OK;
 }
 
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out, sam2_error *error)
+sam2_status model_build(const weights *w, const model_config *config, const build_options *options,
+                        const sam2_allocator *a, model **out, sam2_error *error)
 {
-    const build_options options = {
-        .limit = limit, .precision = precision, .threads = threads, .in_place = in_place, .plain = plain};
-    return builder_run(w, config, &options, a, out, NULL, NULL, error);
+    return builder_run(w, config, options, a, out, NULL, NULL, error);
 }
 
 void model_free(model *m)

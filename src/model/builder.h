@@ -33,6 +33,9 @@ typedef struct builder {
     bool in_place;   /* the tensors stay where they are as long as the model */
     bool plain;      /* the network as the official code has it, without what is simplified here */
     bool by_storage; /* products are bfloat16 where the file's are, whatever the model's precision */
+    bool stores;     /* of float32 products, those that may be in bfloat16 keep weights that the file has in it so, */
+    bool rounds;     /* and the others' are rounded to it */
+    bool rounded;    /* some have been */
     bool narrow;     /* a product in bfloat16 has been named so far */
     pack_job *jobs;  /* NULL in the dry run */
     size_t job_count, panels;
@@ -95,12 +98,6 @@ void builder_pack(builder *b);
 
 /* Builds a model. For the writer of native files (save.c): `forms` [weights_count + BUILDER_CONSTANTS], all zero, and
  * the number of constants among them; NULL otherwise. */
-typedef struct build_options {
-    cpu_isa limit;
-    sam2_precision precision;
-    int threads;
-    bool in_place, by_storage, plain;
-} build_options;
 sam2_status builder_run(const weights *w, const model_config *config, const build_options *options,
                         const sam2_allocator *a, model **out, weights_form *forms, size_t *constants,
                         sam2_error *error);

@@ -76,6 +76,7 @@ typedef struct memory_weights {
 typedef struct model {
     model_config config;
     sam2_precision precision; /* F32 or BF16: of the products that the precision plan says */
+    bool stored;              /* in float32, weights of such products are held in bfloat16 */
     bool plain;               /* the official graph, without simplification */
     kernels kernels;
     pool *pool;
@@ -131,13 +132,23 @@ static inline size_t model_side(const model *m, int stride)
     return (size_t)(m->config.image_size / stride);
 }
 
-/* Packs the weights of a checked checkpoint (config_check). `threads` threads, kernels up to `limit`, `precision` F32
- * or BF16. With `in_place` what `w` has mapped is used where it is, and has to stay.
- * `plain` keeps the official graph: layers apart, the decoder's image side projected and nothing of it made beforehand.
- */
-sam2_status model_build(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,
-                        int threads, bool in_place, bool plain, const sam2_allocator *a, model **out,
-                        sam2_error *error);
+/* How a model is built. */
+typedef struct build_options {
+    cpu_isa limit;            /* of the kernels */
+    sam2_precision precision; /* F32 or BF16 */
+    bool rounds;              /* with F32: weights of products that could be in bfloat16 are rounded to it and held so,
+                                 where the kernels have gemm_stored. What the file has in bfloat16 is held so in any case
+                                 there, which changes no bit */
+    int threads;
+    bool in_place;   /* what the weights have mapped is used where it is, and has to stay */
+    bool by_storage; /* for files: products are bfloat16 where the file's are, whatever the precision */
+    bool plain;      /* the official graph: layers apart, the decoder's image side projected and nothing of it made
+                        beforehand */
+} build_options;
+
+/* Packs the weights of a checked checkpoint (config_check). */
+sam2_status model_build(const weights *w, const model_config *config, const build_options *options,
+                        const sam2_allocator *a, model **out, sam2_error *error);
 /* Writes a native file in the layout of the kernels up to `limit`; precision AUTO is the one that the tensors are
  * stored in. `text` is the configuration as it goes into the file. */
 sam2_status model_save(const weights *w, const model_config *config, cpu_isa limit, sam2_precision precision,

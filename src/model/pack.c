@@ -109,31 +109,36 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
     const weights_type storage = held ? held->type : t->type;
     const bool narrowed = precision_of(prefix, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16; /* where the model is */
     const bool narrow = narrowed && (b->by_storage ? storage == WEIGHTS_BF16 : b->m->precision == SAM2_PRECISION_BF16);
-    weights_form form = wanted_form(b, narrow);
+    const bool stored = narrowed && !narrow && b->stores && (storage == WEIGHTS_BF16 || b->rounds);
+    const bool half = narrow || stored;
+    weights_form form = wanted_form(b, half);
     const bool ready = has_form(held, &form, n, k);
     linear l = {.n = n, .k = k};
     const void *packed;
     b->narrow |= narrow;
+    b->rounded |= stored && storage != WEIGHTS_BF16;
     if (ready && b->in_place) {
         packed = held->data;
         b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
     } else {
-        void *out = narrow ? arena_take(&b->arena, gemm_bf16_packed(n, k), sizeof(uint16_t))
-                           : (void *)arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
+        void *out = half ? arena_take(&b->arena, gemm_bf16_packed(n, k), sizeof(uint16_t))
+                         : (void *)arena_floats(&b->arena, ops_packed_floats(&b->m->kernels, n, k));
         add_job(b,
                 (pack_job){.l = l,
                            .from = ready ? held : t,
                            .at = at,
                            .ready = ready,
-                           .narrow = narrow,
+                           .narrow = half,
                            .sampled = !constant,
                            .out = out},
                 &form);
         packed = out;
         b->m->repacked |= !ready && weights_get_format(b->w) == WEIGHTS_NATIVE;
     }
-    l.packed = narrow ? NULL : packed;
+    l.packed = half ? NULL : packed;
+    l.stored = stored ? packed : NULL;
     l.packed_bf16 = narrow ? packed : NULL;
+    b->m->stored |= stored;
     if (constant)
         note_constant(b, constant, form, n, k, packed);
     if (b->forms && !builder_dry(b)) {

@@ -2,23 +2,50 @@
 
 #include <string.h>
 
+/* Elements in a panel of pairs. */
+static size_t stored_panel(const linear *l)
+{
+    return gemm_bf16_packed(GEMM_BF16_NR, l->k);
+}
+
+linear ops_outputs(const linear *l, size_t first, size_t n)
+{
+    return (linear){.n = n,
+                    .k = l->k,
+                    .packed = l->packed ? l->packed + first * l->k : NULL,
+                    .stored = l->stored ? l->stored + first / GEMM_BF16_NR * stored_panel(l) : NULL,
+                    .bias = l->bias ? l->bias + first : NULL};
+}
+
+void ops_product(const kernels *k, const linear *l, size_t first, gemm_f32_args args)
+{
+    args.n = l->n;
+    if (l->stored) {
+        args.b_bf16 = l->stored + first * GEMM_BF16_NR;
+        args.b_stride = stored_panel(l);
+        k->gemm_stored(&args);
+    } else {
+        args.b = l->packed + first * k->gemm_f32_nr;
+        args.b_stride = l->k * k->gemm_f32_nr;
+        k->gemm_f32(&args);
+    }
+}
+
 void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc,
               const uint32_t *c_rows, activation act, const float *residual, size_t ldr)
 {
-    k->gemm_f32(&(gemm_f32_args){.m = m,
-                                 .n = l->n,
-                                 .k = l->k,
-                                 .a = a,
-                                 .lda = lda,
-                                 .b = l->packed,
-                                 .b_stride = l->k * k->gemm_f32_nr,
-                                 .c = c,
-                                 .ldc = ldc,
-                                 .c_rows = c_rows,
-                                 .bias = l->bias,
-                                 .act = act,
-                                 .residual = residual,
-                                 .ldr = ldr});
+    ops_product(k, l, 0,
+                (gemm_f32_args){.m = m,
+                                .k = l->k,
+                                .a = a,
+                                .lda = lda,
+                                .c = c,
+                                .ldc = ldc,
+                                .c_rows = c_rows,
+                                .bias = l->bias,
+                                .act = act,
+                                .residual = residual,
+                                .ldr = ldr});
 }
 
 /* How a product is cut: blocks of rows times groups of panels. */
@@ -28,14 +55,14 @@ typedef struct cut {
 } cut;
 
 /* Few rows (the decoder's tokens) are cut by columns too, but not below what a thread's wake-up costs. */
-static cut cut_for(const kernels *k, size_t rows, size_t n, size_t depth)
+static cut cut_for(size_t rows, size_t n, size_t depth, size_t panel)
 {
     const size_t least_work = 1 << 19; /* multiply-adds worth a hand-over */
-    size_t panels = (n + k->gemm_f32_nr - 1) / k->gemm_f32_nr;
+    size_t panels = (n + panel - 1) / panel;
     cut c = {.rows = rows < OPS_ROWS ? rows : OPS_ROWS};
     c.row_blocks = (rows + c.rows - 1) / c.rows;
     size_t items_wanted = c.row_blocks >= 16 ? 1 : 16 / c.row_blocks;
-    size_t work_panel = c.rows * depth * k->gemm_f32_nr;
+    size_t work_panel = c.rows * depth * panel;
     size_t least_panels = work_panel >= least_work ? 1 : (least_work + work_panel - 1) / work_panel;
     c.panels = (panels + items_wanted - 1) / items_wanted;
     if (c.panels < least_panels)
@@ -66,8 +93,7 @@ static void linear_item(void *context, size_t item, int worker)
     const kernels *k = j->ex->k;
     size_t row = item / j->cut.col_groups * j->cut.rows, group = item % j->cut.col_groups;
     size_t rows = j->rows - row < j->cut.rows ? j->rows - row : j->cut.rows;
-    size_t first = group * j->cut.panels * k->gemm_f32_nr;
-    size_t n = j->cut.panels * k->gemm_f32_nr;
+    size_t n = j->cut.panels * ops_panel(k, j->l), first = group * n;
     if (n > j->l->n - first)
         n = j->l->n - first;
     const float *x = j->x + row * j->ldx;
@@ -78,8 +104,7 @@ static void linear_item(void *context, size_t item, int worker)
         x = normed;
         ldx = j->l->k;
     }
-    linear part = {
-        .n = n, .k = j->l->k, .packed = j->l->packed + first * j->l->k, .bias = j->l->bias ? j->l->bias + first : NULL};
+    linear part = ops_outputs(j->l, first, n);
     ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act,
              j->residual ? j->residual + row * j->ldr + first : NULL, j->ldr);
 }
@@ -102,7 +127,7 @@ static void run_linear(linear_job *j)
         return;
     }
     size_t mark = arena_mark(j->ex->arena);
-    j->cut = cut_for(j->ex->k, j->rows, j->l->n, j->l->k);
+    j->cut = cut_for(j->rows, j->l->n, j->l->k, ops_panel(j->ex->k, j->l));
     if (j->norm)
         j->scratch = arena_floats(j->ex->arena, (size_t)pool_threads(j->ex->pool) * j->cut.rows * j->l->k);
     if (!exec_dry(j->ex))

@@ -33,13 +33,14 @@ static inline void exec_stage(const exec *ex, profile_stage stage)
         profile_switch(ex->profile, stage);
 }
 
-/* y = x Wt + bias, with the weights packed for the table's gemm_f32 or for its gemm_bf16. The second kind makes every
- * operator that it is given to round its products' operands to bfloat16; sums, LayerNorm, softmax and what lies between
- * operators are float32 all the same. */
+/* y = x Wt + bias, with the weights packed for the table's gemm_f32, its gemm_stored or its gemm_bf16: one of the three
+ * is given. The second is float32 arithmetic as the first. The third makes every operator that it is given to round its
+ * products' operands to bfloat16; sums, LayerNorm, softmax and what lies between operators are float32 all the same. */
 typedef struct linear {
     size_t n, k;                 /* outputs, inputs */
-    const float *packed;         /* [ceil(n / nr)][k][nr], or NULL */
-    const uint16_t *packed_bf16; /* as gemm_bf16 has it, or NULL */
+    const float *packed;         /* [ceil(n / nr)][k][nr] */
+    const uint16_t *stored;      /* as gemm_stored has it */
+    const uint16_t *packed_bf16; /* the same, as gemm_bf16 has it */
     const float *bias;           /* [n], or NULL */
 } linear;
 
@@ -57,6 +58,17 @@ static inline size_t ops_packed_floats(const kernels *k, size_t n, size_t length
 {
     return (n + k->gemm_f32_nr - 1) / k->gemm_f32_nr * k->gemm_f32_nr * length;
 }
+
+/* Outputs first ... of a layer in float32 arithmetic, n of them; first is a multiple of ops_panel. */
+static inline size_t ops_panel(const kernels *k, const linear *l)
+{
+    return l->stored ? GEMM_BF16_NR : k->gemm_f32_nr;
+}
+linear ops_outputs(const linear *l, size_t first, size_t n);
+
+/* A product with inputs first ... of a layer in float32 arithmetic, single-threaded: `args` without n and B, its k that
+ * of the part. first is even. */
+void ops_product(const kernels *k, const linear *l, size_t first, gemm_f32_args args);
 
 /* c = act(a Wt + bias) + residual, single-threaded, on the caller's thread; for the inside of fused operators. Fields
  * as gemm_f32_args. */

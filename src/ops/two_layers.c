@@ -4,7 +4,7 @@
 
 /* Hidden channels computed at a time: rows x this many floats stay in the second-level cache between the two products.
  */
-#define HIDDEN 768
+#define HIDDEN 768 /* a multiple of all panels' widths */
 
 typedef struct two_layers_job {
     const exec *ex;
@@ -35,21 +35,19 @@ static void two_layers_item(void *context, size_t item, int worker)
     for (size_t h = 0; h < l1->n; h += HIDDEN) {
         size_t n = l1->n - h < HIDDEN ? l1->n - h : HIDDEN;
         bool last = h + n == l1->n;
-        linear part = {.n = n, .k = l1->k, .packed = l1->packed + h * l1->k, .bias = l1->bias ? l1->bias + h : NULL};
+        linear part = ops_outputs(l1, h, n);
         ops_gemm(k, &part, rows, x, l1->k, hidden, HIDDEN, NULL, j->act, NULL, 0);
-        k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                     .n = l2->n,
-                                     .k = n,
-                                     .a = hidden,
-                                     .lda = HIDDEN,
-                                     .b = l2->packed + h * k->gemm_f32_nr,
-                                     .b_stride = l2->k * k->gemm_f32_nr,
-                                     .c = out,
-                                     .ldc = l2->n,
-                                     .accumulate = h > 0,
-                                     .bias = last ? l2->bias : NULL,
-                                     .residual = last && j->residual ? j->residual + row * l2->n : NULL,
-                                     .ldr = l2->n});
+        ops_product(k, l2, h,
+                    (gemm_f32_args){.m = rows,
+                                    .k = n,
+                                    .a = hidden,
+                                    .lda = HIDDEN,
+                                    .c = out,
+                                    .ldc = l2->n,
+                                    .accumulate = h > 0,
+                                    .bias = last ? l2->bias : NULL,
+                                    .residual = last && j->residual ? j->residual + row * l2->n : NULL,
+                                    .ldr = l2->n});
     }
     if (out == sum)
         memcpy(j->y + row * l2->n, sum, rows * l2->n * sizeof *sum);

@@ -1,4 +1,5 @@
-/* gemm_f32 against a sum of the very order that the header promises, to the bit, and that against float64. */
+/* gemm_f32 and gemm_stored against a sum of the very order that the header promises, to the bit, and that against
+ * float64. */
 #include "kernels/check.h"
 
 #include <float.h>
@@ -14,6 +15,7 @@ typedef struct problem {
     gemm_f32_args g;
     residual residual;
     values kind;
+    size_t panel;             /* columns in a panel of B */
     size_t c_height, c_count; /* rows and floats of C */
     float *source;            /* B as [k, n], on the heap */
     float *initial;           /* C before the call, on the heap */
@@ -49,10 +51,51 @@ static float *copy(const float *x, size_t count)
     return y;
 }
 
-/* Makes operands for an m x n x k product; the rest of it is drawn by chance. */
-static problem make(const check *t, size_t m, size_t n, size_t k, activation act)
+/* B in panels of floats. */
+static void pack_plain(const check *t, problem *p)
 {
-    const size_t nr = t->table.gemm_f32_nr, panels = (n + nr - 1) / nr;
+    gemm_f32_args *g = &p->g;
+    const size_t nr = t->table.gemm_f32_nr, panels = (g->n + nr - 1) / nr;
+    g->b_stride = g->k * nr + (random_below(3) == 0 ? random_below(3) * nr : 0);
+    float *b = operand_f32(extent(panels, g->k * nr, g->b_stride));
+    for (size_t j = 0; j < panels * nr; j++)
+        for (size_t i = 0; i < g->k; i++)
+            b[j / nr * g->b_stride + i * nr + j % nr] = j < g->n ? p->source[i * g->n + j] : 0.0f;
+    g->b = b;
+    p->panel = nr;
+}
+
+static uint16_t bf16_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return isnan(x) ? 0x7fc0u : (uint16_t)(bits >> 16);
+}
+
+/* B in panels of pairs; its values are cut off to bfloat16 for that. */
+static void pack_stored(problem *p)
+{
+    gemm_f32_args *g = &p->g;
+    const size_t nr = GEMM_BF16_NR, panels = (g->n + nr - 1) / nr, whole = gemm_bf16_packed(nr, g->k);
+    g->b_stride = whole + (random_below(3) == 0 ? random_below(3) * GEMM_BF16_K * nr : 0);
+    const size_t count = extent(panels, whole, g->b_stride);
+    uint16_t *b = operand(count, sizeof *b);
+    memset(b, 0, count * sizeof *b);
+    for (size_t i = 0; i < g->k; i++)
+        for (size_t j = 0; j < g->n; j++) {
+            float *x = &p->source[i * g->n + j];
+            const uint16_t narrow = bf16_bits(*x);
+            const uint32_t bits = (uint32_t)narrow << 16;
+            memcpy(x, &bits, sizeof bits);
+            b[j / nr * g->b_stride + i / 2 * 2 * nr + j % nr * 2 + i % 2] = narrow;
+        }
+    g->b_bf16 = b;
+    p->panel = nr;
+}
+
+/* Makes operands for an m x n x k product; the rest of it is drawn by chance. */
+static problem make(const check *t, bool stored, size_t m, size_t n, size_t k, activation act)
+{
     problem p = {.kind = random_below(8) == 0 ? VALUES_SPECIAL : random_below(4) == 0 ? VALUES_WIDE : VALUES_PLAIN};
     gemm_f32_args *g = &p.g;
     g->m = m, g->n = n, g->k = k, g->act = act;
@@ -63,12 +106,10 @@ static problem make(const check *t, size_t m, size_t n, size_t k, activation act
 
     p.source = allocate(k * n, sizeof *p.source);
     fill(p.source, k, n, n, p.kind);
-    g->b_stride = k * nr + (random_below(3) == 0 ? random_below(3) * nr : 0);
-    float *b = operand_f32(extent(panels, k * nr, g->b_stride));
-    for (size_t j = 0; j < panels * nr; j++)
-        for (size_t i = 0; i < k; i++)
-            b[j / nr * g->b_stride + i * nr + j % nr] = j < n ? p.source[i * n + j] : 0.0f;
-    g->b = b;
+    if (stored)
+        pack_stored(&p);
+    else
+        pack_plain(t, &p);
 
     g->ldc = n + random_below(4);
     p.c_height = m;
@@ -205,10 +246,10 @@ static void compare(const check *t, const problem *p)
 }
 
 /* The same product in several calls, cut between any rows and between panels, gives the same bits. */
-static void cut(const check *t, gemm_f32_fn *fn, problem *p)
+static void cut(gemm_f32_fn *fn, problem *p)
 {
     const gemm_f32_args *g = &p->g;
-    const size_t nr = t->table.gemm_f32_nr;
+    const size_t nr = p->panel;
     float *whole = copy(g->c, p->c_count);
     if (p->c_count)
         memcpy(g->c, p->initial, p->c_count * sizeof(float));
@@ -219,7 +260,10 @@ static void cut(const check *t, gemm_f32_fn *fn, problem *p)
             gemm_f32_args part = *g;
             part.m = m, part.n = n;
             part.a += i * g->lda;
-            part.b += j / nr * g->b_stride;
+            if (g->b)
+                part.b += j / nr * g->b_stride;
+            else
+                part.b_bf16 += j / nr * g->b_stride;
             part.c += (g->c_rows ? 0 : i * g->ldc) + j;
             if (g->c_rows)
                 part.c_rows += i;
@@ -238,32 +282,43 @@ static void cut(const check *t, gemm_f32_fn *fn, problem *p)
     free(whole);
 }
 
-static void try(const check *t, gemm_f32_fn *fn, size_t m, size_t n, size_t k, activation act)
+static void try(const check *t, gemm_f32_fn *fn, bool stored, size_t m, size_t n, size_t k, activation act)
 {
-    problem p = make(t, m, n, k, act);
+    problem p = make(t, stored, m, n, k, act);
     fn(&p.g);
     compare(t, &p);
-    cut(t, fn, &p);
+    cut(fn, &p);
     done(&p);
 }
 
-void check_gemm_f32(const check *t, gemm_f32_fn *fn)
+static void try_all(const check *t, gemm_f32_fn *fn, bool stored)
 {
     const size_t mr = t->table.gemm_f32_mr, nr = t->table.gemm_f32_nr;
     const size_t tails[] = {1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 3 * nr};
     for (size_t m = 1; m <= mr + 2 && !given_up(); m++)
         for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
-            try(t, fn, m, tails[i], random_from(1, 40), (activation)random_below(3));
+            try(t, fn, stored, m, tails[i], random_from(1, 40), (activation)random_below(3));
     for (int i = 0; i < 250 && !given_up(); i++)
-        try(t, fn, random_from(1, 4 * mr), random_from(1, 4 * nr), random_from(0, 130), (activation)random_below(3));
+        try(t, fn, stored, random_from(1, 4 * mr), random_from(1, 4 * nr), random_from(0, 130),
+            (activation)random_below(3));
     for (size_t k = 0; k < 10; k++)
-        try(t, fn, mr + 1, nr + 3, k, ACT_NONE);
-    try(t, fn, 0, nr, 5, ACT_NONE);
-    try(t, fn, mr, 0, 5, ACT_NONE);
+        try(t, fn, stored, mr + 1, nr + 3, k, ACT_NONE);
+    try(t, fn, stored, 0, nr, 5, ACT_NONE);
+    try(t, fn, stored, mr, 0, 5, ACT_NONE);
     /* Long sums, and more rows than a block that a variant may keep in cache. */
-    try(t, fn, mr + 1, nr + 1, 4608, ACT_NONE);
-    try(t, fn, 37, 5, 8192, ACT_NONE);
-    try(t, fn, 1500, 3, 300, ACT_GELU);
+    try(t, fn, stored, mr + 1, nr + 1, 4608, ACT_NONE);
+    try(t, fn, stored, 37, 5, 8192, ACT_NONE);
+    try(t, fn, stored, 1500, 3, 300, ACT_GELU);
+}
+
+void check_gemm_f32(const check *t, gemm_f32_fn *fn)
+{
+    try_all(t, fn, false);
+}
+
+void check_gemm_stored(const check *t, gemm_f32_fn *fn)
+{
+    try_all(t, fn, true);
 }
 
 /* ---- timing ---- */
@@ -274,7 +329,7 @@ static void run(void *arg)
     (*(gemm_f32_fn *const *)pair[0])(pair[1]);
 }
 
-void bench_gemm_f32(const check *t, gemm_f32_fn *fn)
+static void bench_all(const check *t, gemm_f32_fn *fn, bool stored)
 {
     /* Products of Hiera's stages and MLPs, of window attention (112 queries), of decoder tokens, of padded columns. */
     static const struct {
@@ -291,17 +346,24 @@ void bench_gemm_f32(const check *t, gemm_f32_fn *fn)
         {256, 72, 256, 256, ACT_NONE},   {256, 56, 256, 256, ACT_NONE},   {256, 144, 576, 576, ACT_NONE},
         {4096, 256, 256, 256, ACT_NONE}, {1024, 768, 768, 768, ACT_NONE},
     };
-    const size_t nr = t->table.gemm_f32_nr;
+    const size_t nr = stored ? GEMM_BF16_NR : t->table.gemm_f32_nr;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const size_t m = shapes[s].m, n = shapes[s].n, k = shapes[s].k, lda = shapes[s].lda;
         const size_t panels = (n + nr - 1) / nr;
-        float *a = aligned_alloc(64, (m * lda * 4 + 63) / 64 * 64), *b = aligned_alloc(64, panels * k * nr * 4);
+        float *a = aligned_alloc(64, (m * lda * 4 + 63) / 64 * 64),
+              *b = aligned_alloc(64, panels * (k + GEMM_BF16_K) * nr * 4);
+        uint16_t *b_bf16 = aligned_alloc(64, panels * (k + GEMM_BF16_K) * nr * 2);
         float *c = aligned_alloc(64, (m * n * 4 + 63) / 64 * 64), *bias = allocate(n, sizeof *bias);
-        if (!a || !b || !c)
+        if (!a || !b || !b_bf16 || !c)
             exit(2);
         fill(a, m, lda, lda, VALUES_PLAIN);
-        fill(b, panels * k, nr, nr, VALUES_PLAIN);
-        gemm_f32_args g = {.m = m, .n = n, .k = k, .a = a, .lda = lda, .b = b, .b_stride = k * nr, .c = c, .ldc = n};
+        fill(b, panels * (k + GEMM_BF16_K), nr, nr, VALUES_PLAIN);
+        gemm_f32_args g = {.m = m, .n = n, .k = k, .a = a, .lda = lda, .c = c, .ldc = n};
+        g.b = stored ? NULL : b;
+        for (size_t i = 0; stored && i < panels * (k + GEMM_BF16_K) * nr; i++)
+            b_bf16[i] = bf16_bits(b[i]);
+        g.b_bf16 = stored ? b_bf16 : NULL;
+        g.b_stride = stored ? gemm_bf16_packed(nr, k) : k * nr;
         g.bias = bias;
         g.act = shapes[s].act;
         char text[64];
@@ -313,7 +375,18 @@ void bench_gemm_f32(const check *t, gemm_f32_fn *fn)
         bench(t, text, 2.0 * (double)m * (double)n * (double)k, "GFLOP/s", run, (void *)pair);
         free(a);
         free(b);
+        free(b_bf16);
         free(c);
         free(bias);
     }
+}
+
+void bench_gemm_f32(const check *t, gemm_f32_fn *fn)
+{
+    bench_all(t, fn, false);
+}
+
+void bench_gemm_stored(const check *t, gemm_f32_fn *fn)
+{
+    bench_all(t, fn, true);
 }

@@ -10,13 +10,14 @@
 
 static const char *argument_model, *argument_seed;
 
-/* True where the library computes in bfloat16 when asked; else it takes float32, and there is nothing to hold. */
+/* True where the library computes in bfloat16 when asked, or in float32 with weights that are rounded to it; else there
+ * is nothing to hold. */
 static bool in_bf16(const sam2_model *model)
 {
     sam2_error error;
     sam2_model_info info = SAM2_MODEL_INFO_INIT;
     need_ok(sam2_model_get_info(model, &info, &error), &error);
-    return info.precision == SAM2_PRECISION_BF16;
+    return info.storage == SAM2_PRECISION_BF16;
 }
 
 static void hold_small(const char *name, int cases)

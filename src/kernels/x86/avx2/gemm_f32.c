@@ -1,5 +1,5 @@
 /* C = epilogue(A B) in register tiles of 6 rows and 16 columns: 12 sums, two vectors of B and one of A in 16 registers.
- */
+ * B is of floats, or of bfloat16 pairs, which become floats in a register: a shift or a mask for 12 multiply-adds. */
 #include "kernels/x86/avx2/math.h"
 
 #include <stdbool.h>
@@ -17,14 +17,35 @@
  * pointer for each row, more than there are registers. */
 #define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3));
 
+/* Nor is it to widen the next row of B while this one is in use: the sums leave it no register for that. */
+#define KEEP_SUMS                                                                                                      \
+    __asm__ volatile(""                                                                                                \
+                     : "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4), "+x"(s5), "+x"(t0), "+x"(t1), "+x"(t2),       \
+                       "+x"(t3), "+x"(t4), "+x"(t5));
+
+/* Bytes of B for one more k: a row of a panel; of a panel of pairs, which has the columns of two tiles. */
+#define STEP(stored) ((stored) ? GEMM_BF16_NR * sizeof(uint16_t) : NR * sizeof(float))
+
+/* Columns 8 vec ... of row u of B: from the row of a panel, or from the pair that it is in, the second half of which is
+ * the upper one. */
+static inline __attribute__((always_inline)) __m256 columns(const bool stored, const uint8_t *b, size_t u, size_t vec)
+{
+    if (!stored)
+        return _mm256_loadu_ps((const float *)(const void *)b + u * NR + vec * 8);
+    const __m256i pairs = _mm256_loadu_si256((const __m256i *)(const void *)(b + u / 2 * 2 * STEP(true) + vec * 32));
+    return _mm256_castsi256_ps(u % 2 ? _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000u))
+                                     : _mm256_slli_epi32(pairs, 16));
+}
+
 /* out[rows, NR] = A B + bias (or NULL) for one tile, `vecs` vectors of 8 columns wide, from a [rows, k] and b [k, NR];
  * rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes for each of k, is prefetched. rows and
  * vecs are constants wherever this is inlined. Each sum has a name of its own: not all compilers keep an array of them
  * in registers. Four steps of k in one turn, their distances in the instructions: pointers moved at every step would
  * take slots that multiply-adds need. */
-static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a,
-                                                       size_t lda, const float *b, uintptr_t ahead, size_t step,
-                                                       const float *bias, float *out, size_t ldo)
+static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, const bool stored,
+                                                       size_t k, const float *a, size_t lda, const uint8_t *b,
+                                                       uintptr_t ahead, size_t step, const float *bias, float *out,
+                                                       size_t ldo)
 {
 #define CLEAR(i, p, step) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
 #define MULTIPLY(i, p, step)                                                                                           \
@@ -46,12 +67,14 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
     }
     EACH_ROW(CLEAR)
     const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a;
-    const float *const end4 = b + k / 4 * 4 * NR, *const end = b + k * NR;
+    const uint8_t *const end4 = b + k / 4 * 4 * STEP(stored);
     while (b != end4) {
 #pragma GCC unroll 4
         for (size_t u = 0; u < 4; u++) {
-            __m256 b0 = _mm256_loadu_ps(b + u * NR), b1 = vecs > 1 ? _mm256_loadu_ps(b + u * NR + 8) : b0;
+            __m256 b0 = columns(stored, b, u, 0), b1 = vecs > 1 ? columns(stored, b, u, 1) : b0;
             EACH_ROW(MULTIPLY)
+            if (rows > 4)
+                KEEP_SUMS
             KEEP_POINTERS
         }
         _mm_prefetch((const char *)ahead, _MM_HINT_T0);
@@ -60,13 +83,12 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
             for (uintptr_t line = 64; line < 256; line += 64)
                 _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
         ahead += 4 * step;
-        b += 4 * NR;
+        b += 4 * STEP(stored);
         p0 += 4, p3 += 4;
     }
-    for (const size_t u = 0; b != end; b += NR) {
-        __m256 b0 = _mm256_loadu_ps(b), b1 = vecs > 1 ? _mm256_loadu_ps(b + 8) : b0;
+    for (size_t u = 0; u < k % 4; u++) {
+        __m256 b0 = columns(stored, b, u, 0), b1 = vecs > 1 ? columns(stored, b, u, 1) : b0;
         EACH_ROW(MULTIPLY)
-        p0++, p3++;
     }
     if (bias) {
         const __m256 b0 = _mm256_loadu_ps(bias), b1 = vecs > 1 ? _mm256_loadu_ps(bias + 8) : b0;
@@ -75,29 +97,34 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
     EACH_ROW(STORE)
 }
 
-#define TILE(rows)                                                                                                     \
-    static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
-                                 const float *bias, float *out, size_t ldo)                                            \
-    {                                                                                                                  \
-        tile(rows, 2, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
-    }                                                                                                                  \
-    static void tile_##rows##x8(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,    \
-                                const float *bias, float *out, size_t ldo)                                             \
-    {                                                                                                                  \
-        tile(rows, 1, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
-    }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-
-typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,
+typedef void tile_fn(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,
                      const float *bias, float *out, size_t ldo);
-static tile_fn *const tiles[MR][2] = {
-    {tile_1x8, tile_1x16}, {tile_2x8, tile_2x16}, {tile_3x8, tile_3x16},
-    {tile_4x8, tile_4x16}, {tile_5x8, tile_5x16}, {tile_6x8, tile_6x16},
+
+#define TILE(name, rows, vecs, stored)                                                                                 \
+    static void name(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,             \
+                     const float *bias, float *out, size_t ldo)                                                        \
+    {                                                                                                                  \
+        tile(rows, vecs, stored, k, a, lda, b, ahead, step, bias, out, ldo);                                           \
+    }
+#define TILES(rows)                                                                                                    \
+    TILE(tile_##rows##x8, rows, 1, false)                                                                              \
+    TILE(tile_##rows##x16, rows, 2, false)                                                                             \
+    TILE(stored_##rows##x8, rows, 1, true)                                                                             \
+    TILE(stored_##rows##x16, rows, 2, true)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+
+#define BOTH(kind, rows)                                                                                               \
+    {                                                                                                                  \
+        kind##_##rows##x8, kind##_##rows##x16                                                                          \
+    }
+static tile_fn *const tiles[2][MR][2] = {
+    {BOTH(tile, 1), BOTH(tile, 2), BOTH(tile, 3), BOTH(tile, 4), BOTH(tile, 5), BOTH(tile, 6)},
+    {BOTH(stored, 1), BOTH(stored, 2), BOTH(stored, 3), BOTH(stored, 4), BOTH(stored, 5), BOTH(stored, 6)},
 };
 
 static inline __m256 load(bool whole, __m256i mask, const float *x)
@@ -165,7 +192,15 @@ FINISH(finish_plain_gelu, true, true, ACT_GELU)
 static finish_fn *const finishes[2][3] = {{finish_none, finish_relu, finish_gelu},
                                           {finish_plain_none, finish_plain_relu, finish_plain_gelu}};
 
-void k_gemm_f32_avx2(const gemm_f32_args *g)
+/* Where the panel of column j begins; of a panel of pairs, its half. */
+static const uint8_t *panel_of(const gemm_f32_args *g, bool stored, size_t j)
+{
+    if (!stored)
+        return (const uint8_t *)(g->b + j / NR * g->b_stride);
+    return (const uint8_t *)(g->b_bf16 + j / GEMM_BF16_NR * g->b_stride + j % GEMM_BF16_NR * 2);
+}
+
+static void multiply(const gemm_f32_args *g, const bool stored)
 {
     _Alignas(32) float sum[MR * NR];
     const bool plain = !g->accumulate && !g->residual;
@@ -178,25 +213,37 @@ void k_gemm_f32_avx2(const gemm_f32_args *g)
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
         for (size_t j = 0; j < g->n; j += NR) {
-            const size_t columns = g->n - j;
-            const float *b = g->b + j / NR * g->b_stride;
+            const size_t wide = g->n - j;
+            const uint8_t *b = panel_of(g, stored, j);
             /* The next panel comes into the cache piece by piece while this one is used; one that is used only once,
              * from a little ahead. Prefetching past the end of B does no harm. */
-            const size_t step = tiles_left == 1 || columns > NR ? (NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
-            uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
+            const size_t step = tiles_left == 1 || wide > NR ? (STEP(stored) + tiles_left - 1) / tiles_left : 0;
+            uintptr_t ahead = tiles_left == 1 ? (uintptr_t)b + AHEAD
+                              : wide > NR     ? (uintptr_t)panel_of(g, stored, j + NR)
+                                              : (uintptr_t)b;
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
-                tile_fn *const fn = tiles[rows - 1][columns > 8];
+                tile_fn *const fn = tiles[stored][rows - 1][wide > 8];
                 const float *a = g->a + i * g->lda;
-                if (direct && (columns >= NR || columns == 8))
+                if (direct && (wide >= NR || wide == 8))
                     fn(g->k, a, g->lda, b, ahead, step, g->bias ? g->bias + j : NULL, g->c + i * g->ldc + j, g->ldc);
                 else {
                     fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
-                    (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                    (wide >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
                 }
                 i += rows;
                 ahead += step * g->k;
             }
         }
     }
+}
+
+void k_gemm_f32_avx2(const gemm_f32_args *g)
+{
+    multiply(g, false);
+}
+
+void k_gemm_stored_avx2(const gemm_f32_args *g)
+{
+    multiply(g, true);
 }
