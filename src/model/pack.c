@@ -109,14 +109,15 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
     const weights_type storage = held ? held->type : t->type;
     const bool narrowed = precision_of(prefix, SAM2_PRECISION_BF16) == SAM2_PRECISION_BF16; /* where the model is */
     const bool narrow = narrowed && (b->by_storage ? storage == WEIGHTS_BF16 : b->m->precision == SAM2_PRECISION_BF16);
-    const bool stored = narrowed && !narrow && b->stores && (storage == WEIGHTS_BF16 || b->rounds);
+    const bool exact = t->type == WEIGHTS_BF16; /* the tensor itself: a file's constant may be rounded */
+    const bool stored = narrowed && !narrow && b->stores && (exact || b->rounds);
     const bool half = narrow || stored;
     weights_form form = wanted_form(b, half);
     const bool ready = has_form(held, &form, n, k);
     linear l = {.n = n, .k = k};
     const void *packed;
     b->narrow |= narrow;
-    b->rounded |= stored && storage != WEIGHTS_BF16;
+    b->rounded |= stored && !exact;
     if (ready && b->in_place) {
         packed = held->data;
         b->m->mapped_bytes += builder_dry(b) ? 0 : weights_bytes(held);
@@ -133,7 +134,8 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
                            .out = out},
                 &form);
         packed = out;
-        b->m->repacked |= !ready && weights_get_format(b->w) == WEIGHTS_NATIVE;
+        const bool rounded = b->stores && storage == WEIGHTS_BF16 && !exact; /* a constant that is of no use here */
+        b->m->repacked |= !ready && !rounded && weights_get_format(b->w) == WEIGHTS_NATIVE;
     }
     l.packed = half ? NULL : packed;
     l.stored = stored ? packed : NULL;
@@ -147,7 +149,7 @@ linear builder_matrix(builder *b, const char *prefix, const char *constant, size
             *f = form;
             f->data = packed;
         } else if (!f->given)
-            *f = (weights_form){.given = true, .type = WEIGHTS_F32};
+            *f = (weights_form){.given = true, .type = narrow && exact ? WEIGHTS_BF16 : WEIGHTS_F32};
         f->bf16 = narrowed;
     }
     return l;
