@@ -30,6 +30,7 @@ import steps
 F.scaled_dot_product_attention = steps.attention_by_products
 SAVE_SECONDS = 150
 KEPT_BATCHES = 200
+NARROW = torch.cpu._is_avx512_bf16_supported()  # elsewhere bfloat16 is several times slower than float32
 
 
 class Stream(IterableDataset):
@@ -147,7 +148,7 @@ class Run:
             batch = mirrored(batches[kind].next(), a.size)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(step)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=NARROW):
                 loss, stat = (steps.video_step if kind == "video" else steps.image_step)(self.model, batch, a)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
