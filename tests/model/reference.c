@@ -39,7 +39,6 @@ typedef struct checker {
     bool made_prompt;    /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
     const weights *bf16; /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
     const char *label;
-    double ours[3], theirs[3]; /* errors of bfloat16 in the decoder's `answers`, summed over cases */
 } checker;
 
 /* Made logits with clicks move the IoU of stand-in weights the most: the official code, adding in another order,
@@ -80,22 +79,20 @@ static void check_values(const checker *c, const char *name, const char *what, c
         fail_msg("%s.%s (%s): relative error %.3g, limit %.3g", c->prefix ? c->prefix : "", name, what, error, most);
 }
 
-static const char *const answers[] = {"low_res", "iou", "object_score"};
-
-/* In bfloat16 the decoder's tensors are held to limits by the mean over all cases: one alone is a matter of luck. */
-static bool add_answer(checker *c, const char *name, const float *data, size_t count)
+/* In bfloat16 the decoder is held by clicks on a grid, since the error of one case is a matter of luck; here only to
+ * see that none is far off. True when that is all there is to do. */
+static bool roughly(checker *c, const char *name, const float *data, size_t count)
 {
-    int which = 0;
-    while (which < 3 && strcmp(answers[which], name) != 0)
-        which++;
-    if (!c->bf16 || !c->prefix || which == 3)
+    if (!c->bf16 || !c->prefix)
+        return false;
+    if (strcmp(name, "iou") == 0 || strcmp(name, "object_score") == 0)
+        return true;
+    if (strcmp(name, "low_res") != 0)
         return false;
     size_t expected_count;
     float *expected = fixture_get(c->fixture, c->prefix, name, &expected_count), *samples = NULL;
     if (!expected) {
-        char key[64];
-        snprintf(key, sizeof key, "%s.samples", name);
-        expected = fixture_need(c->fixture, c->prefix, key, &expected_count);
+        expected = fixture_need(c->fixture, c->prefix, "low_res.samples", &expected_count);
         const size_t rows = expected_count / 512;
         assert_int_equal(count % rows, 0);
         samples = malloc(expected_count * sizeof *samples);
@@ -105,13 +102,11 @@ static bool add_answer(checker *c, const char *name, const float *data, size_t c
     } else
         assert_int_equal(count, expected_count);
     char key[160];
-    snprintf(key, sizeof key, "%s.%s.%s", c->label, c->prefix, name);
+    snprintf(key, sizeof key, "%s.%s.low_res", c->label, c->prefix);
     float *theirs = fixture_need(c->bf16, NULL, key, NULL);
     const double ours = relative_rms(expected, samples ? samples : data, expected_count);
-    if (which == 0 && !(ours <= 1.25 * (double)*theirs)) /* many numbers, where the others are a few */
+    if (!(ours <= 2.0 * (double)*theirs))
         fail_msg("%s: relative error %.3g, the official bfloat16 has %.3g", key, ours, (double)*theirs);
-    c->ours[which] += ours;
-    c->theirs[which] += (double)*theirs;
     c->compared++;
     free(theirs);
     free(expected);
@@ -167,7 +162,7 @@ static void observe(void *user, const char *name, const float *data, const int64
         for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped, but in SAM 1 */
             c->click[i] = c->sam1 ? data[i] : data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
     }
-    if (add_answer(c, name, data, count))
+    if (roughly(c, name, data, count))
         return;
     float *expected = fixture_get(c->fixture, c->prefix, name, &expected_count);
     char key[64];
@@ -285,7 +280,7 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     c->made_prompt = kind && kind[0] == 2.0f && strncmp(c->prefix, "previous", 8) == 0;
     c->compared = 0;
     need_ok(sam2_predict(context, features, &prompt, 1, &options, result, &error), &error);
-    assert_true(c->compared >= (c->sam1 ? 2 : 3)); /* SAM 1 has no object score */
+    assert_true(c->compared >= (c->bf16 ? 1 : c->sam1 ? 2 : 3)); /* SAM 1 has no object score */
     assert_int_equal(sam2_result_mask_count(result), count);
     bool exact = !c->bf16; /* masks of stand-in weights amplify bfloat16's rounding */
     for (int i = 0; exact && i < (int)count; i++) {
@@ -318,8 +313,8 @@ static int next_case(const weights *w, size_t *at, char *name, size_t capacity)
     return 0;
 }
 
-/* True for the cases whose errors in bfloat16 are counted: three masks, no mask prompt. */
-static bool in_mean(const weights *fixture, const char *name)
+/* True for the cases whose errors in bfloat16 are known: three masks, no mask prompt. */
+static bool in_bf16(const weights *fixture, const char *name)
 {
     float *multimask = fixture_need(fixture, name, "multimask", NULL),
           *kind = fixture_get(fixture, name, "mask_kind", NULL);
@@ -327,6 +322,64 @@ static bool in_mean(const weights *fixture, const char *name)
     free(multimask);
     free(kind);
     return counted;
+}
+
+/* The answers to clicks on a grid, in bfloat16: all together no further from the official float32 than the official
+ * bfloat16. */
+static void hold_grid(sam2_context *context, const sam2_features *features, sam2_result *result, const checker *c)
+{
+    enum { MOST = 64, VALUES = 16 }; /* clicks, values of each mask */
+    sam2_error error;
+    char prefix[64];
+    size_t n, count;
+    snprintf(prefix, sizeof prefix, "%s.grid", c->label);
+    float *clicks = fixture_need(c->bf16, prefix, "points", &n);
+    n /= 2;
+    assert_true(n > 0 && n <= MOST);
+    sam2_point points[MOST];
+    sam2_prompt prompts[MOST];
+    static float low_res[3 * MOST * VALUES];
+    float iou[3 * MOST], presence[MOST];
+    for (size_t i = 0; i < n; i++) {
+        points[i] = (sam2_point){clicks[2 * i], clicks[2 * i + 1], 1};
+        prompts[i] = (sam2_prompt)SAM2_PROMPT_INIT;
+        prompts[i].points = &points[i];
+        prompts[i].point_count = 1;
+    }
+    sam2_predict_options options = SAM2_PREDICT_OPTIONS_INIT;
+    options.multimask = 1;
+    options.best_first = 0;
+    need_ok(sam2_context_set_observer(context, NULL, NULL, &error), &error);
+    need_ok(sam2_predict(context, features, prompts, (int)n, &options, result, &error), &error);
+    assert_int_equal(sam2_result_mask_count(result), 3);
+    for (size_t i = 0; i < 3 * n; i++) {
+        sam2_mask mask = SAM2_MASK_INIT;
+        need_ok(sam2_result_get_mask(result, (int)(i / 3), (int)(i % 3), &mask, &error), &error);
+        const size_t pixels = (size_t)mask.low_res_size * (size_t)mask.low_res_size;
+        for (size_t v = 0; v < VALUES; v++)
+            low_res[VALUES * i + v] = mask.low_res_logits[sample_index(v, pixels)];
+        iou[i] = mask.score;
+        presence[i / 3] = mask.object_score;
+    }
+    const struct {
+        const char *name;
+        const float *got;
+        size_t count;
+    } answers[] = {{"low_res", low_res, 3 * n * VALUES}, {"iou", iou, 3 * n}, {"object_score", presence, n}};
+    for (int k = 0; k < (c->sam1 ? 2 : 3); k++) { /* SAM 1 has no object score */
+        char key[32];
+        snprintf(key, sizeof key, "%s.error", answers[k].name);
+        float *expected = fixture_need(c->bf16, prefix, answers[k].name, &count),
+              *most = fixture_need(c->bf16, prefix, key, NULL);
+        assert_int_equal(count, answers[k].count);
+        const double off = relative_rms(expected, answers[k].got, count);
+        if (!(off <= (double)*most))
+            fail_msg("%s.%s: relative error %.3g over %zu clicks, the official bfloat16 has %.3g", prefix,
+                     answers[k].name, off, n, (double)*most);
+        free(most);
+        free(expected);
+    }
+    free(clicks);
 }
 
 static int hold(const sam2_model *model, checker *c)
@@ -353,11 +406,13 @@ static int hold(const sam2_model *model, checker *c)
     /* The case whose logits others take comes first, whatever the file's order. */
     for (int pass = 0; pass < 2; pass++)
         for (size_t at = 0; next_case(fixture, &at, name, sizeof name);)
-            if ((strcmp(name, "click") == 0) == (pass == 0) && !(c->bf16 && !in_mean(fixture, name))) {
+            if ((strcmp(name, "click") == 0) == (pass == 0) && !(c->bf16 && !in_bf16(fixture, name))) {
                 c->prefix = name;
                 run_case(context, features, result, c, width, height, info.low_res_size);
                 cases++;
             }
+    if (c->bf16)
+        hold_grid(context, features, result, c);
     free(c->click);
     free(pixels);
     sam2_result_destroy(result);
@@ -377,10 +432,5 @@ void hold_to_bf16(const sam2_model *model, const weights *fixture, const char *l
     checker c = {.fixture = fixture, .bf16 = errors, .label = label};
     const int cases = hold(model, &c);
     assert_true(cases >= 3);
-    for (int i = 0; i < (c.sam1 ? 2 : 3); i++) {
-        if (!(c.ours[i] <= c.theirs[i]))
-            fail_msg("%s.%s: mean relative error %.3g in %d cases, the official bfloat16 has %.3g", label, answers[i],
-                     c.ours[i] / cases, cases, c.theirs[i] / cases);
-    }
     weights_close(errors);
 }

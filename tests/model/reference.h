@@ -8,9 +8,9 @@
  * the number of cases. */
 int hold_to_fixture(const sam2_model *model, const weights *fixture);
 
-/* The same for a model in bfloat16: no tensor of the encoder, nor in the mean over the cases with three masks and no
- * mask prompt any of the decoder's, is further from the official float32 than the official bfloat16 is (the fixture
- * `bf16`, under `label`), and no such case's logits by more than a quarter. */
+/* The same for a model in bfloat16, where the limits are the errors of the official bfloat16 against its own float32
+ * (the fixture `bf16`, under `label`): of each tensor of the encoder, and of the answers to a grid of clicks, all
+ * together. The logits of each case with three masks and no mask prompt may have twice the error. */
 void hold_to_bf16(const sam2_model *model, const weights *fixture, const char *label);
 
 #endif

@@ -258,30 +258,49 @@ def trained(out, weights):
     write(os.path.join(out, "trained.safetensors"), arrays, facts, {})
 
 
+# Clicks by which bfloat16's answers are judged (the error over three prompts is a matter of luck), and how many values of each mask.
+COLUMNS, ROWS, VALUES = 8, 6, 16
+
+
+def grid_answers(recorder, width, height):
+    """The clicks of the grid and what the official code answers them for the picture it has encoded."""
+    points = np.array([((i + 0.5) * width / COLUMNS, (j + 0.5) * height / ROWS) for j in range(ROWS) for i in range(COLUMNS)], np.float32)
+    answers = [recorder.predict([(float(x), float(y), 1)]) for x, y in points]
+    for a in answers:
+        a["low_res"] = tensors.sample("a", a["low_res"], rows=True, count=VALUES)["a.samples"]
+    return {"points": points} | {name: np.stack([a[name] for a in answers]) for name in ("low_res", "iou", "object_score") if name in answers[0]}
+
+
 def autocast_errors(recorder, picture, path, label):
-    """What the official code's bfloat16 autocast is off by from the float32 of a fixture: the relative RMS error of every tensor of the encoder, and of
-    the decoder's in each case with three masks and no mask prompt; by the fixture's samples where it has no more."""
+    """What the official code's bfloat16 autocast is off by from its float32. Of the fixture at `path`: the relative RMS error of every tensor of the
+    encoder, and of the logits in each case with three masks and no mask prompt; by the fixture's samples where it has no more. Of clicks on a grid: the
+    answers in float32, and under ".error" the relative RMS error of all together."""
     fixture, _ = tensors.read(path)
+    height, width = picture.shape[:2]
     out = {}
+
+    def relative(a, want):
+        a, want = (x.astype(np.float64).ravel() for x in (a, want))
+        return numbers(np.sqrt(np.square(a - want).sum() / np.square(want).sum()))
 
     def error(name, a):
         key = name if name in fixture else name + ".samples"
-        want = fixture[key].astype(np.float64).ravel()
-        a = (a if key == name else tensors.sample(name, a, rows=name.endswith(".low_res"))[key]).astype(np.float64).ravel()
-        return np.sqrt(np.square(a - want).sum() / np.square(want).sum())
+        return relative(a if key == name else tensors.sample(name, a, rows=name.endswith(".low_res"))[key], fixture[key])
 
+    recorder.encode(picture)
+    grid = grid_answers(recorder, width, height)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         for name, a in recorder.encode(picture).items():
-            out[f"{label}.{name}"] = numbers(error(name, a))
+            out[f"{label}.{name}"] = error(name, a)
         for case in [name.removesuffix(".multimask") for name, a in fixture.items() if name.endswith(".multimask") and a.all()]:
             if f"{case}.mask_kind" in fixture:
                 continue
             points, box = fixture.get(f"{case}.points"), fixture.get(f"{case}.box")
             answer = recorder.predict([] if points is None else points.reshape(-1, 3).tolist(), box)
-            for name in ("low_res", "iou", "object_score"):
-                if name in answer:
-                    out[f"{label}.{case}.{name}"] = numbers(error(f"{case}.{name}", answer[name]))
-    return out
+            out[f"{label}.{case}.low_res"] = error(f"{case}.low_res", answer["low_res"])
+        rounded = grid_answers(recorder, width, height)
+    out |= {f"{label}.grid.{name}": a for name, a in grid.items()}
+    return out | {f"{label}.grid.{name}.error": relative(rounded[name], a) for name, a in grid.items() if name != "points"}
 
 
 def bf16(out, models, weights):
