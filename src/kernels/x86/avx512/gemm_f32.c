@@ -183,6 +183,18 @@ FINISH(finish_plain_gelu, true, true, ACT_GELU)
 static finish_fn *const finishes[2][3] = {{finish_none, finish_relu, finish_gelu},
                                           {finish_plain_none, finish_plain_relu, finish_plain_gelu}};
 
+/* Asks for the lines of C and of what is added to them while the tile is multiplied: rows lie too far apart for the
+ * processor to foresee them. */
+static inline void fetch_rows(const gemm_f32_args *g, size_t i0, size_t rows, size_t j0)
+{
+    for (size_t i = i0; i < i0 + rows; i++) {
+        const size_t r = g->c_rows ? g->c_rows[i] : i;
+        if (g->residual)
+            fetch_floats(g->residual + r * g->ldr + j0);
+        fetch_to_write(g->c + r * g->ldc + j0);
+    }
+}
+
 void k_gemm_f32_avx512(const gemm_f32_args *g)
 {
     _Alignas(64) float sum[MR * NR];
@@ -206,6 +218,7 @@ void k_gemm_f32_avx512(const gemm_f32_args *g)
                 const size_t rows = (i0 + m - i) / left;
                 tile_fn *const fn = tiles[rows - 1][columns > 16];
                 const float *a = g->a + i * g->lda;
+                fetch_rows(g, i, rows, j);
                 if (direct && (columns >= NR || columns == 16))
                     fn(g->k, a, g->lda, b, ahead, step, g->bias ? g->bias + j : NULL, g->c + i * g->ldc + j, g->ldc);
                 else {

@@ -120,6 +120,18 @@ static inline __m512 short_gelu_f32(__m512 x)
     return _mm512_mul_ps(x, share);
 }
 
+/* Asks for the 32 floats at x, to be read, or to be written. */
+static inline void fetch_floats(const float *x)
+{
+    _mm_prefetch((const char *)x, _MM_HINT_T0);
+    _mm_prefetch((const char *)((uintptr_t)x + 64), _MM_HINT_T0);
+}
+static inline void fetch_to_write(const float *x)
+{
+    __builtin_prefetch(x, 1);
+    __builtin_prefetch((const void *)((uintptr_t)x + 64), 1);
+}
+
 static inline __m512 act_f32(activation act, __m512 x)
 {
     switch (act) {

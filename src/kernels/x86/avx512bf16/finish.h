@@ -75,11 +75,16 @@ static inline __attribute__((always_inline)) void finish(const bool plain, const
     X(plain_relu_bf16, true, true, ACT_RELU)                                                                           \
     X(plain_gelu_bf16, true, true, ACT_GELU)
 
+/* Only a bias is added, if anything. */
+static inline bool epilogue_is_plain(const gemm_bf16_args *g)
+{
+    return !g->add && !g->add_bf16 && !g->row_scale && !g->residual;
+}
+
 /* The place of a product's epilogue in that list. */
 static inline size_t epilogue_index(const gemm_bf16_args *g)
 {
-    const bool plain = !g->add && !g->add_bf16 && !g->row_scale && !g->residual;
-    return (plain ? 6u : 0u) + (g->c_bf16 ? 3u : 0u) + (size_t)g->act;
+    return (epilogue_is_plain(g) ? 6u : 0u) + (g->c_bf16 ? 3u : 0u) + (size_t)g->act;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #define MR 14
 #define NR 32
 #define BLOCK_ELEMENTS (384 * 1024) /* of A: 768 KiB */
+#define AHEAD 3072                  /* bytes */
 
 static inline __m512bh broadcast_pair(const uint16_t *a)
 {
@@ -25,48 +26,116 @@ static inline __m512bh broadcast_pair(const uint16_t *a)
     X(12, p12, 0) X(13, p12, 1)
 /* clang-format on */
 
-/* out[rows, NR] = A B for one tile; an odd k ends with half a pair. `rows` is a constant wherever this is inlined. */
-static inline __attribute__((always_inline)) void tile(const size_t rows, size_t k, const uint16_t *a, size_t lda,
-                                                       const uint16_t *b, float *out)
+/* As in gemm_f32. */
+#define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3), "+r"(p6), "+r"(p9), "+r"(p12));
+
+/* Where a tile's sums go. */
+typedef enum target {
+    TO_SUMS,  /* float32, as they are */
+    TO_C,     /* float32, with the bias */
+    TO_C_BF16 /* bfloat16, with the bias */
+} target;
+
+/* One tile of A B, `vecs` vectors of 16 columns wide; an odd k ends with half a pair. Rows of `out` are ldo elements
+ * apart. What lies at address `ahead`, `step` bytes for each pair, is prefetched. rows, vecs and to are constants
+ * wherever this is inlined. Four pairs in one turn, as in gemm_f32. */
+static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, const target to, size_t k,
+                                                       const uint16_t *a, size_t lda, const uint16_t *b,
+                                                       uintptr_t ahead, size_t step, const float *bias, void *out,
+                                                       size_t ldo)
 {
 #define CLEAR(i, p, step) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
 #define MULTIPLY(i, p, step)                                                                                           \
     if (i < rows) {                                                                                                    \
-        const __m512bh x = broadcast_pair(p + step * lda);                                                             \
+        const __m512bh x = broadcast_pair(p + step * lda + 2 * u);                                                     \
         s##i = _mm512_dpbf16_ps(s##i, x, b0);                                                                          \
-        t##i = _mm512_dpbf16_ps(t##i, x, b1);                                                                          \
+        if (vecs > 1)                                                                                                  \
+            t##i = _mm512_dpbf16_ps(t##i, x, b1);                                                                      \
     }
 #define MULTIPLY_LAST(i, p, step)                                                                                      \
     if (i < rows) {                                                                                                    \
         const __m512bh x = (__m512bh)_mm512_set1_epi32(p[step * lda]);                                                 \
         s##i = _mm512_dpbf16_ps(s##i, x, b0);                                                                          \
-        t##i = _mm512_dpbf16_ps(t##i, x, b1);                                                                          \
+        if (vecs > 1)                                                                                                  \
+            t##i = _mm512_dpbf16_ps(t##i, x, b1);                                                                      \
     }
+#define ADD(i, p, step)                                                                                                \
+    s##i = _mm512_add_ps(s##i, b0);                                                                                    \
+    t##i = _mm512_add_ps(t##i, b1);
 #define STORE(i, p, step)                                                                                              \
-    if (i < rows) {                                                                                                    \
-        _mm512_store_ps(out + i * NR, s##i);                                                                           \
-        _mm512_store_ps(out + i * NR + 16, t##i);                                                                      \
+    if (i < rows && to == TO_C_BF16) {                                                                                 \
+        uint16_t *const y = (uint16_t *)out + i * ldo;                                                                 \
+        if (vecs > 1)                                                                                                  \
+            _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(t##i, s##i));                                          \
+        else                                                                                                           \
+            _mm256_storeu_si256((__m256i *)y, to_bf16_fast(s##i));                                                     \
+    } else if (i < rows) {                                                                                             \
+        float *const y = (float *)out + i * ldo;                                                                       \
+        _mm512_storeu_ps(y, s##i);                                                                                     \
+        if (vecs > 1)                                                                                                  \
+            _mm512_storeu_ps(y + 16, t##i);                                                                            \
     }
+#define LOAD_B(u)                                                                                                      \
+    const __m512bh b0 = (__m512bh)_mm512_loadu_si512(b + (u)*2 * NR),                                                  \
+                   b1 = vecs > 1 ? (__m512bh)_mm512_loadu_si512(b + (u)*2 * NR + NR) : b0;
     EACH_ROW(CLEAR)
     const uint16_t *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a,
                    *p9 = rows > 9 ? a + 9 * lda : a, *p12 = rows > 12 ? a + 12 * lda : a;
-    for (const uint16_t *end = b + k / 2 * (2 * NR); b != end; b += 2 * NR) {
-        const __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 32);
+    const uint16_t *const end4 = b + k / 8 * (8 * NR), *const end = b + k / 2 * (2 * NR);
+    while (b != end4) {
+#pragma GCC unroll 4
+        for (size_t u = 0; u < 4; u++) {
+            LOAD_B(u)
+            EACH_ROW(MULTIPLY)
+            KEEP_POINTERS
+        }
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        _mm_prefetch((const char *)(ahead + 64), _MM_HINT_T0);
+        if (step > 32)
+#pragma GCC unroll 6
+            for (uintptr_t line = 128; line < 512; line += 64)
+                _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
+        ahead += 4 * step;
+        b += 8 * NR;
+        p0 += 8, p3 += 8, p6 += 8, p9 += 8, p12 += 8;
+    }
+    for (const size_t u = 0; b != end; b += 2 * NR) {
+        LOAD_B(0)
         EACH_ROW(MULTIPLY)
         p0 += 2, p3 += 2, p6 += 2, p9 += 2, p12 += 2;
     }
     if (k % 2) {
-        const __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 32);
+        LOAD_B(0)
         EACH_ROW(MULTIPLY_LAST)
+    }
+    if (to != TO_SUMS && bias) {
+        const __m512 b0 = _mm512_loadu_ps(bias), b1 = vecs > 1 ? _mm512_loadu_ps(bias + 16) : b0;
+        EACH_ROW(ADD)
     }
     EACH_ROW(STORE)
 }
 
-typedef void tile_fn(size_t k, const uint16_t *a, size_t lda, const uint16_t *b, float *out);
-#define TILE(rows)                                                                                                     \
-    static void tile_##rows(size_t k, const uint16_t *a, size_t lda, const uint16_t *b, float *out)                    \
+typedef void tile_fn(size_t k, const uint16_t *a, size_t lda, const uint16_t *b, uintptr_t ahead, size_t step,
+                     const float *bias, void *out, size_t ldo);
+#define TILE_KIND(name, rows, vecs, to)                                                                                \
+    static void name(size_t k, const uint16_t *a, size_t lda, const uint16_t *b, uintptr_t ahead, size_t step,         \
+                     const float *bias, void *out, size_t ldo)                                                         \
     {                                                                                                                  \
-        tile(rows, k, a, lda, b, out);                                                                                 \
+        tile(rows, vecs, to, k, a, lda, b, ahead, step, bias, out, ldo);                                               \
+    }
+#define TILE(rows)                                                                                                     \
+    TILE_KIND(sums_##rows##x16, rows, 1, TO_SUMS)                                                                      \
+    TILE_KIND(sums_##rows##x32, rows, 2, TO_SUMS)                                                                      \
+    TILE_KIND(c_##rows##x16, rows, 1, TO_C)                                                                            \
+    TILE_KIND(c_##rows##x32, rows, 2, TO_C)                                                                            \
+    TILE_KIND(c_bf16_##rows##x16, rows, 1, TO_C_BF16)                                                                  \
+    TILE_KIND(c_bf16_##rows##x32, rows, 2, TO_C_BF16)
+#define TILES(rows)                                                                                                    \
+    {                                                                                                                  \
+        {sums_##rows##x16, sums_##rows##x32}, {c_##rows##x16, c_##rows##x32},                                          \
+        {                                                                                                              \
+            c_bf16_##rows##x16, c_bf16_##rows##x32                                                                     \
+        }                                                                                                              \
     }
 TILE(1)
 TILE(2)
@@ -82,8 +151,8 @@ TILE(11)
 TILE(12)
 TILE(13)
 TILE(14)
-static tile_fn *const tiles[MR] = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,
-                                   tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
+static tile_fn *const tiles[MR][3][2] = {TILES(1), TILES(2), TILES(3),  TILES(4),  TILES(5),  TILES(6),  TILES(7),
+                                         TILES(8), TILES(9), TILES(10), TILES(11), TILES(12), TILES(13), TILES(14)};
 
 typedef void finish_fn(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
 #define FINISH(name, plain, narrow, act)                                                                               \
@@ -95,20 +164,56 @@ EACH_EPILOGUE(FINISH)
 #define FINISH_NAME(name, plain, narrow, act) finish_##name,
 static finish_fn *const finishes[] = {EACH_EPILOGUE(FINISH_NAME)};
 
+/* Asks for the lines of C and of what is added to them while the tile is multiplied: rows lie too far apart for the
+ * processor to foresee them. */
+static inline void fetch_rows(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0)
+{
+    for (size_t i = i0; i < i0 + rows; i++) {
+        const size_t r = g->c_rows ? g->c_rows[i] : i;
+        if (g->residual)
+            fetch_floats(g->residual + r * g->ldr + j0);
+        if (g->add)
+            fetch_floats(g->add + i * g->ldadd + j0);
+        if (g->add_bf16)
+            _mm_prefetch((const char *)(g->add_bf16 + i * g->ldadd + j0), _MM_HINT_T0);
+        if (g->c_bf16)
+            __builtin_prefetch(g->c_bf16 + r * g->ldc + j0, 1);
+        else
+            fetch_to_write(g->c + r * g->ldc + j0);
+    }
+}
+
 void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
 {
     _Alignas(64) float sum[MR * NR];
     finish_fn *const finish_tile = finishes[epilogue_index(g)];
+    /* Whole tiles that need a bias at most go from the registers to C. */
+    const bool direct = epilogue_is_plain(g) && g->act == ACT_NONE && !g->c_rows;
     const size_t block = g->k ? BLOCK_ELEMENTS / g->k / MR * MR + MR : MR;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
         for (size_t j = 0; j < g->n; j += NR) {
+            const size_t columns = g->n - j;
             const uint16_t *b = g->b + j / NR * g->b_stride;
+            const float *const bias = g->bias ? g->bias + j : NULL;
+            const target to = !direct || (columns < NR && columns != 16) ? TO_SUMS : g->c_bf16 ? TO_C_BF16 : TO_C;
+            /* What is prefetched: as in gemm_f32. */
+            const size_t step =
+                tiles_left == 1 || columns > NR ? (2 * NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
+            uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
-                tiles[rows - 1](g->k, g->a + i * g->lda, g->lda, b, sum);
-                finish_tile(g, i, rows, j, sum);
+                tile_fn *const fn = tiles[rows - 1][to][columns > 16];
+                const uint16_t *a = g->a + i * g->lda;
+                fetch_rows(g, i, rows, j);
+                if (to == TO_SUMS) {
+                    fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
+                    finish_tile(g, i, rows, j, sum);
+                } else
+                    fn(g->k, a, g->lda, b, ahead, step, bias,
+                       to == TO_C ? (void *)(g->c + i * g->ldc + j) : (void *)(g->c_bf16 + i * g->ldc + j), g->ldc);
                 i += rows;
+                ahead += step * (g->k / 2);
             }
         }
     }
