@@ -610,7 +610,8 @@ SAM2_API sam2_status sam2_auto_get(const sam2_auto_result *result, size_t index,
  * object, whose memory is kept; a prompt on any other is a correction. Objects do not know of each other: adding one
  * changes no bit of another. Only what a later frame can read again is kept: the conditioning frames, and around each
  * of them and around the latest frame the few whose memories the model asks for; memory does not grow with the number
- * of frames.
+ * of frames, except by 24 bytes an object for each stretch of consecutive ones: which frames it was followed on is
+ * known for good.
  *
  * A tracker belongs to one thread at a time; several can work on the same model and features at once. */
 typedef struct sam2_tracker sam2_tracker;

@@ -5,11 +5,6 @@
 
 #include <math.h>
 
-static const sam2_allocator *allocator_or_default(const sam2_allocator *a)
-{
-    return a ? a : &alloc_default;
-}
-
 static sam2_status check_size(int width, int height, sam2_error *error)
 {
     if (width >= 1 && height >= 1 && width <= 65536 && height <= 65536)
@@ -242,7 +237,8 @@ sam2_status sam2_rle_merge(const sam2_rle *rles, size_t count, sam2_rle_operatio
         return error_set(error, SAM2_ERROR_ARGUMENT, "operation %d does not exist", (int)operation);
     TRY(check_list(rles, count, "mask", &rles[0], error));
     TRY(check_output(out, capacity, length, error));
-    const sam2_allocator *a = allocator_or_default(allocator);
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
     void *memory = NULL;
     TRY(alloc_array(a, count, sizeof(rle_reader), "masks to merge", &memory, error));
     rle_reader *readers = memory;
@@ -305,7 +301,8 @@ sam2_status sam2_rle_components(const sam2_rle *rle, int inside, int64_t *areas,
         CHECK_POINTER(areas);
     if (labels)
         TRY(check_stride(stride, rle->width, error));
-    const sam2_allocator *a = allocator_or_default(allocator);
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
     rle_regions r;
     TRY(rle_regions_find(rle, inside != 0, a, &r, error));
     uint32_t *order = NULL;
@@ -329,7 +326,8 @@ sam2_status sam2_rle_remove_small_regions(const sam2_rle *rle, int64_t min_area,
 {
     TRY(check_one(rle, error));
     TRY(check_output(out, capacity, length, error));
-    const sam2_allocator *a = allocator_or_default(allocator);
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
     char *text = NULL;
     size_t bytes = 0;
     TRY(rle_clean(rle, min_area, a, &text, &bytes, error));
@@ -353,5 +351,7 @@ sam2_status sam2_rle_polygons(const sam2_rle *rle, double tolerance, sam2_polygo
     CHECK_POINTER(visit);
     if (!isfinite(tolerance) || tolerance < 0)
         return error_set(error, SAM2_ERROR_ARGUMENT, "a tolerance of %g; 0 or more pixels can be used", tolerance);
-    return polygons_show(rle, tolerance, visit, user, allocator_or_default(allocator), error);
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
+    return polygons_show(rle, tolerance, visit, user, a, error);
 }

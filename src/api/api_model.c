@@ -85,11 +85,11 @@ static sam2_status resolve_options(const sam2_model_options *given, plan *out, s
     if (o.threads < 0 || o.threads > 256)
         return error_set(error, SAM2_ERROR_ARGUMENT, "threads is %d; 1 to 256, or 0 for all processors, can be used",
                          o.threads);
-    if (o.allocator && (!o.allocator->allocate || !o.allocator->release))
-        return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
+    const sam2_allocator *a;
+    TRY(check_allocator(o.allocator, &a, error));
     TRY(resolve_isa(o.isa, &out->isa, error));
     resolve_precision(o.precision, out);
-    out->allocator = o.allocator ? *o.allocator : alloc_default;
+    out->allocator = *a;
     out->threads = o.threads ? o.threads : cpu_count();
     out->threads = out->threads > 256 ? 256 : out->threads;
     out->image_size = o.image_size;
@@ -401,7 +401,8 @@ static sam2_status convert(const char *input, const char *output, sam2_precision
                            const sam2_allocator *allocator, sam2_error *error)
 {
     CHECK_POINTER(output);
-    const sam2_allocator *a = allocator ? allocator : &alloc_default;
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
     output_kind kind = OUTPUT_NATIVE;
     TRY(output_of(output, &kind, error));
     if (precision < SAM2_PRECISION_AUTO || precision > SAM2_PRECISION_BF16)
@@ -433,7 +434,8 @@ sam2_status sam2_synthesize(const char *name, const char *output, uint64_t seed,
 {
     CHECK_POINTER(name);
     CHECK_POINTER(output);
-    const sam2_allocator *a = allocator ? allocator : &alloc_default;
+    const sam2_allocator *a;
+    TRY(check_allocator(allocator, &a, error));
     output_kind kind = OUTPUT_NATIVE;
     TRY(output_of(output, &kind, error));
     model_config config;

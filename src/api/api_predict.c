@@ -175,7 +175,7 @@ static sam2_status read_prompt(const sam2_prompt *prompts, int index, sam2_promp
 
 sam2_status check_features(const sam2_features *features, const model *m, sam2_error *error)
 {
-    if (features->identity == m->identity)
+    if (features->identity == m->identity && features_fit(features, m))
         return SAM2_OK;
     return error_set(error, SAM2_ERROR_MISMATCH,
                      "the features were made by another model (identity %016llx, the model's is %016llx)",

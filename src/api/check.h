@@ -28,6 +28,15 @@ static inline sam2_status check_struct(const void *given, size_t least, void *fi
     return SAM2_OK;
 }
 
+/* *out is the caller's allocator or, for NULL, the default. */
+static inline sam2_status check_allocator(const sam2_allocator *given, const sam2_allocator **out, sam2_error *error)
+{
+    *out = given ? given : &alloc_default;
+    if ((*out)->allocate && (*out)->release)
+        return SAM2_OK;
+    return error_set(error, SAM2_ERROR_ARGUMENT, "the allocator lacks a function");
+}
+
 /* Of a prompt about object `object` (in the error's text) on a picture, whose size its mask has or, with any_size, need
  * not have; and of features that are to go with a model.
  * Of a picture. In api_predict.c. */

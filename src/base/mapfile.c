@@ -63,6 +63,31 @@ void mapfile_drop(const mapfile *map, const void *from, size_t size)
         (void)madvise((void *)(uintptr_t)(map->data + begin), end - begin, MADV_DONTNEED);
 }
 
+/* A new file in the folder of out->path, which nobody else writes: of several writers of one path the last to finish
+ * wins. Its name does not begin with the path's, which may be as long as names can be. NULL with errno. */
+static FILE *open_beside(outfile *out)
+{
+    const char *slash = strrchr(out->path, '/');
+    const int folder = slash ? (int)(slash - out->path) + 1 : 0;
+    for (unsigned i = 0; i < 10000; i++) {
+        snprintf(out->temporary, sizeof out->temporary, "%.*ssam2-%ld-%u.part", folder, out->path, (long)getpid(), i);
+        const int fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        FILE *stream = fd < 0 ? NULL : fdopen(fd, "wb");
+        if (stream)
+            return stream;
+        if (fd >= 0) {
+            const int reason = errno;
+            close(fd);
+            unlink(out->temporary);
+            errno = reason;
+            return NULL;
+        }
+        if (errno != EEXIST)
+            return NULL;
+    }
+    return NULL;
+}
+
 sam2_status outfile_open(outfile *out, const char *path, sam2_error *error)
 {
     out->stream = NULL;
@@ -70,11 +95,11 @@ sam2_status outfile_open(outfile *out, const char *path, sam2_error *error)
     if (snprintf(out->path, sizeof out->path, "%s", path) >= (int)sizeof out->path)
         return error_set(error, SAM2_ERROR_FILE, "the output's path is longer than %zu bytes", sizeof out->path - 1);
     struct stat st;
+    out->temporary[0] = '\0';
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        out->temporary[0] = '\0';
-    else /* The process number keeps two writers of one path apart; the last to finish wins. */
-        snprintf(out->temporary, sizeof out->temporary, "%s.%ld~", path, (long)getpid());
-    out->stream = fopen(out->temporary[0] ? out->temporary : path, "wb");
+        out->stream = fopen(path, "wb");
+    else
+        out->stream = open_beside(out);
     if (!out->stream)
         return error_set(error, SAM2_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
     return SAM2_OK;

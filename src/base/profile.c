@@ -78,6 +78,7 @@ void profile_enter(profile *p, profile_stage stage)
 {
     if (!p)
         return;
+    p->outer = here;
     profile_attach(p, 0);
     p->stage = stage;
     p->enter_ns = now_ns();
@@ -99,7 +100,7 @@ void profile_leave(profile *p)
     end_stage(p);
     p->total_ticks += p->stage_start - p->enter_ticks;
     p->total_ns += now_ns() - p->enter_ns;
-    profile_attach(NULL, 0);
+    here = p->outer;
 }
 
 void profile_switch(profile *p, profile_stage stage)

@@ -63,6 +63,7 @@ typedef struct profile {
     profile_cell stages[PROFILE_STAGES];
     /* Ticks and nanoseconds of the same stretches of time give the length of a tick. */
     uint64_t enter_ticks, enter_ns, total_ticks, total_ns;
+    profile_worker *outer; /* what the thread counted for before: an observer may call another context */
     /* For the timed kernels: what they stand for, and where activations lie, which tells attention from linear layers.
      */
     const struct kernels *plain;

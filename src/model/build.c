@@ -321,12 +321,20 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
                  .in_place = options->in_place,
                  .plain = options->plain,
                  .by_storage = options->by_storage,
+                 .narrow = !options->by_storage && options->precision == SAM2_PRECISION_BF16,
                  .stores = !forms && kernels_store(&m->kernels), /* a file is for all machines */
                  .rounds = options->rounds,
                  .forms = forms};
     m->plain = options->plain;
     scratch s = {0};
-    load_all(&b);
+    /* Whether there is a product in bfloat16 has to be known from the first tensor on: with `by_storage` any may be
+     * one. */
+    for (bool narrow = !b.narrow; narrow != b.narrow;) {
+        narrow = b.narrow;
+        b.arena = (arena){0};
+        b.job_count = b.panels = b.constants = 0;
+        load_all(&b);
+    }
     sam2_status status = pool_create(a, options->threads, &m->pool, error);
     if (status == SAM2_OK)
         status = alloc_get(a, b.arena.peak, "the model's weights", &memory, error);

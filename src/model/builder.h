@@ -36,7 +36,7 @@ typedef struct builder {
     bool stores;     /* of float32 products, those that may be in bfloat16 keep weights that the file has in it so, */
     bool rounds;     /* and the others' are rounded to it */
     bool rounded;    /* some have been */
-    bool narrow;     /* a product in bfloat16 has been named so far */
+    bool narrow;     /* there is a product in bfloat16 */
     pack_job *jobs;  /* NULL in the dry run */
     size_t job_count, panels;
     float *rows; /* [threads][row_floats]: unpacked rows of one panel */

@@ -159,6 +159,8 @@ sam2_status config_from_json(const char *json, const weights *w, model_config *o
 {
     json_error_t where;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
+    if (!root && json_error_code(&where) == json_error_out_of_memory)
+        return error_memory(error, "reading sam2.config", strlen(json));
     if (!root)
         return error_set(error, SAM2_ERROR_FORMAT, "sam2.config: not JSON (line %d: %s)", where.line, where.text);
     config_set_defaults(out);

@@ -32,8 +32,8 @@ bool frame_set_has(const frame_set *set, int64_t frame, bool *reverse)
     return true;
 }
 
-/* Room for two more stretches. */
-static sam2_status make_room(frame_set *set, const sam2_allocator *a, sam2_error *error)
+/* A frame that is taken out of a stretch leaves one more, and put in again with another direction makes two more. */
+sam2_status frame_set_reserve(frame_set *set, const sam2_allocator *a, sam2_error *error)
 {
     void *list = set->list;
     TRY(alloc_grow(a, &list, &set->bytes, set->count * sizeof *set->list, (set->count + 2) * sizeof *set->list,
@@ -55,11 +55,11 @@ static void take_out(frame_set *set, size_t at)
     memmove(set->list + at, set->list + at + 1, (set->count - at) * sizeof *set->list);
 }
 
-sam2_status frame_set_drop(frame_set *set, const sam2_allocator *a, int64_t frame, sam2_error *error)
+/* There is room for one stretch more. */
+static void drop(frame_set *set, int64_t frame)
 {
     if (!frame_set_has(set, frame, NULL))
-        return SAM2_OK;
-    TRY(make_room(set, a, error));
+        return;
     size_t i = place(set, frame);
     frame_stretch *s = &set->list[i];
     if (s->first == frame && s->last == frame)
@@ -73,6 +73,12 @@ sam2_status frame_set_drop(frame_set *set, const sam2_allocator *a, int64_t fram
         s->last = frame - 1;
         insert(set, i + 1, after);
     }
+}
+
+sam2_status frame_set_drop(frame_set *set, const sam2_allocator *a, int64_t frame, sam2_error *error)
+{
+    TRY(frame_set_reserve(set, a, error));
+    drop(set, frame);
     return SAM2_OK;
 }
 
@@ -81,8 +87,8 @@ sam2_status frame_set_put(frame_set *set, const sam2_allocator *a, int64_t frame
     bool is = false;
     if (frame_set_has(set, frame, &is) && is == reverse)
         return SAM2_OK;
-    TRY(frame_set_drop(set, a, frame, error));
-    TRY(make_room(set, a, error));
+    TRY(frame_set_reserve(set, a, error));
+    drop(set, frame);
     size_t i = place(set, frame);
     bool before = i > 0 && set->list[i - 1].last + 1 == frame && set->list[i - 1].reverse == reverse;
     bool after = i < set->count && set->list[i].first - 1 == frame && set->list[i].reverse == reverse;
@@ -100,7 +106,7 @@ sam2_status frame_set_put(frame_set *set, const sam2_allocator *a, int64_t frame
 
 sam2_status frame_set_append(frame_set *set, const sam2_allocator *a, frame_stretch stretch, sam2_error *error)
 {
-    TRY(make_room(set, a, error));
+    TRY(frame_set_reserve(set, a, error));
     set->list[set->count++] = stretch;
     return SAM2_OK;
 }

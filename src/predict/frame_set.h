@@ -20,6 +20,8 @@ typedef struct frame_set {
 void frame_set_free(frame_set *set, const sam2_allocator *a);
 /* Puts a frame in, or changes its direction. On failure nothing changes. */
 sam2_status frame_set_put(frame_set *set, const sam2_allocator *a, int64_t frame, bool reverse, sam2_error *error);
+/* Room for what the next frame_set_put needs, which then does not fail. */
+sam2_status frame_set_reserve(frame_set *set, const sam2_allocator *a, sam2_error *error);
 /* A stretch behind all others. */
 sam2_status frame_set_append(frame_set *set, const sam2_allocator *a, frame_stretch stretch, sam2_error *error);
 /* Takes a frame out. */

@@ -36,14 +36,28 @@ void longest_side(void *context, const exec *ex, float *input)
     byte_resize_run(ex, &r);
 }
 
+void longest_side_worst(const model *m, int index, int *width, int *height)
+{
+    /* Few rows or columns are weighed most where one output is made of one and a half times what others are: the
+     * longest side that becomes 1, and the next, of which 2 are made. */
+    const double scale = (double)m->config.image_size / PICTURE_MAX_SIDE;
+    int thin = PICTURE_MAX_SIDE / m->config.image_size * 3 / 2 + 2;
+    while (thin > 1 && scaled(thin, scale) > 1)
+        thin--;
+    const int sizes[LONGEST_SIDE_WORST][2] = {{PICTURE_MAX_SIDE, PICTURE_MAX_SIDE},
+                                              {PICTURE_MAX_SIDE, thin},
+                                              {thin, PICTURE_MAX_SIDE},
+                                              {PICTURE_MAX_SIDE, thin + 1},
+                                              {thin + 1, PICTURE_MAX_SIDE}};
+    *width = sizes[index][0];
+    *height = sizes[index][1];
+}
+
 void longest_side_measure(const model *m, const exec *ex)
 {
-    /* Few rows or columns are weighed most where one output is made of one and a half times what others are. */
-    int thin = PICTURE_MAX_SIDE / m->config.image_size;
-    thin += thin / 2;
-    const int sizes[3][2] = {{PICTURE_MAX_SIDE, PICTURE_MAX_SIDE}, {PICTURE_MAX_SIDE, thin}, {thin, PICTURE_MAX_SIDE}};
-    for (int i = 0; i < 3; i++)
-        encode_image(m, ex, longest_side,
-                     &(preprocess_job){m, &(sam2_image){.width = sizes[i][0], .height = sizes[i][1]}}, &(pyramid){0},
-                     NULL);
+    for (int i = 0; i < LONGEST_SIDE_WORST; i++) {
+        sam2_image image = {0};
+        longest_side_worst(m, i, &image.width, &image.height);
+        encode_image(m, ex, longest_side, &(preprocess_job){m, &image}, &(pyramid){0}, NULL);
+    }
 }

@@ -12,7 +12,9 @@ void longest_side(void *context, const exec *ex, float *input);
 /* What of the network's square is the picture. */
 void longest_side_size(const model *m, int width, int height, size_t *to_width, size_t *to_height);
 
-/* Dry runs of the encoder with the pictures that take most memory. */
+/* The pictures of which one takes most memory, and dry runs of the encoder with them. */
+#define LONGEST_SIDE_WORST 5
+void longest_side_worst(const model *m, int index, int *width, int *height);
 void longest_side_measure(const model *m, const exec *ex);
 
 #endif

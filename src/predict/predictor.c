@@ -111,6 +111,22 @@ size_t features_pyramid_bytes(const model *m)
     return embedding * sizeof(float) + (s0 + s1) * image_element(m);
 }
 
+/* Of the three products. */
+static size_t product_bytes(const model *m)
+{
+    size_t embedding, s0, s1;
+    pyramid_sizes(m, &embedding, &s0, &s1);
+    return embedding / 2 * image_element(m);
+}
+
+bool features_fit(const sam2_features *f, const model *m)
+{
+    size_t embedding, s0, s1;
+    pyramid_sizes(m, &embedding, &s0, &s1);
+    return f->embedding_floats == embedding && f->s0_count == s0 && f->s1_count == s1 &&
+           f->pyramid_bytes == features_pyramid_bytes(m) && f->bytes == f->pyramid_bytes + 3 * product_bytes(m);
+}
+
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
                             sam2_error *error)
 {
@@ -123,8 +139,8 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->height = height;
     pyramid_sizes(m, &f->embedding_floats, &f->s0_count, &f->s1_count);
     f->pyramid_bytes = features_pyramid_bytes(m);
-    size_t product_bytes = f->embedding_floats / 2 * image_element(m);
-    f->bytes = f->pyramid_bytes + 3 * product_bytes;
+    const size_t product = product_bytes(m);
+    f->bytes = f->pyramid_bytes + 3 * product;
     sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
     if (status != SAM2_OK) {
         alloc_release(a, f, sizeof *f);
@@ -138,7 +154,7 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     }
     uint8_t *products = (uint8_t *)memory + f->pyramid_bytes;
     f->products = (image_products){
-        .q = products, .k = products + product_bytes, .v = products + 2 * product_bytes, .image = f->pyramid.embedding};
+        .q = products, .k = products + product, .v = products + 2 * product, .image = f->pyramid.embedding};
     *out = f;
     return SAM2_OK;
 }

@@ -62,6 +62,8 @@ size_t predict_workspace(const model *m);
 
 /* Bytes of a pyramid: the embedding in float32, the fine levels in the model's precision. */
 size_t features_pyramid_bytes(const model *m);
+/* True when their sizes are those of the model's: the identity says so too, but a native file can lie about it. */
+bool features_fit(const sam2_features *f, const model *m);
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
                             sam2_error *error);
 

@@ -92,11 +92,8 @@ track_object *tracker_object(const sam2_tracker *t, int64_t id)
     return NULL;
 }
 
-sam2_status tracker_object_put(sam2_tracker *t, int64_t id, track_object **out, sam2_error *error)
+sam2_status tracker_object_add(sam2_tracker *t, int64_t id, track_object **out, sam2_error *error)
 {
-    *out = tracker_object(t, id);
-    if (*out)
-        return SAM2_OK;
     void *objects = t->objects;
     TRY(alloc_grow(&t->allocator, &objects, &t->object_bytes, t->object_count * sizeof *t->objects,
                    (t->object_count + 1) * sizeof *t->objects, "objects", error));
@@ -104,6 +101,12 @@ sam2_status tracker_object_put(sam2_tracker *t, int64_t id, track_object **out, 
     *out = &t->objects[t->object_count++];
     **out = (track_object){.id = id};
     return SAM2_OK;
+}
+
+sam2_status tracker_object_put(sam2_tracker *t, int64_t id, track_object **out, sam2_error *error)
+{
+    *out = tracker_object(t, id);
+    return *out ? SAM2_OK : tracker_object_add(t, id, out, error);
 }
 
 void tracker_remove(sam2_tracker *t, track_object *object)
@@ -300,11 +303,14 @@ static void arrive(sam2_tracker *t, const sam2_features *f, int64_t frame)
  * one that was there is as it was. */
 static sam2_status run_into(run *r, track_object *o, int64_t frame, bool conditioning, sam2_error *error)
 {
-    const bool old = entry_find(o, frame, conditioning, r->prompted) != NULL;
+    const track_entry *before = entry_find(o, frame, conditioning, r->prompted);
+    const bool old = before != NULL, light = old && !before->memory; /* of a light one the pointer alone is left */
     TRY(entry_put(r->t, o, frame, conditioning, r->prompted, &r->out, error));
     sam2_status status = run_measured(r, error);
     if (status != SAM2_OK && !old)
         entry_drop(r->t, o, r->out);
+    else if (status != SAM2_OK && light)
+        entry_lighten(r->t, r->out);
     return status;
 }
 
@@ -381,7 +387,7 @@ sam2_status tracker_prompt(sam2_tracker *t, const sam2_features *f, int64_t fram
 }
 
 /* The tensors of an object's entry, under the names that `--dump` has. */
-static void show_entry(const sam2_tracker *t, const track_object *o, const track_entry *e)
+static sam2_status show_entry(const sam2_tracker *t, const track_object *o, const track_entry *e, sam2_error *error)
 {
     const model *m = t->model->m;
     const int64_t side = (int64_t)model_side(m, 4), tokens = (int64_t)model_side(m, 16), dim = m->config.d_model;
@@ -389,17 +395,17 @@ static void show_entry(const sam2_tracker *t, const track_object *o, const track
     char name[64];
 #define NAME(what) (snprintf(name, sizeof name, what "_f%lld_o%lld", (long long)e->frame, (long long)o->id), name)
     if (!t->observe || !e->logits)
-        return;
+        return SAM2_OK;
     watch(&w, NAME("low"), e->logits, (const int64_t[]){side, side}, 2);
     watch(&w, NAME("score"), &e->object_score, (const int64_t[]){1, 1}, 2);
     watch(&w, NAME("pointer"), e->pointer, (const int64_t[]){1, dim}, 2);
     const size_t count = (size_t)(tokens * tokens * m->config.memory_dim);
     void *memory = NULL;
-    if (alloc_get(&t->allocator, count * sizeof(float), "a copy of a memory", &memory, NULL) != SAM2_OK)
-        return;
+    TRY(alloc_get(&t->allocator, count * sizeof(float), "a copy of a memory", &memory, error));
     m->kernels.bf16_to_f32(count, e->memory, memory);
     watch_map(&w, NAME("memory"), memory, (size_t)tokens, (size_t)tokens, (size_t)m->config.memory_dim);
     alloc_release(&t->allocator, memory, count * sizeof(float));
+    return w.failed ? error_memory(error, "a copy for the observer", 0) : SAM2_OK;
 #undef NAME
 }
 
@@ -408,6 +414,7 @@ static sam2_status step_object(sam2_tracker *t, track_object *o, const sam2_feat
 {
     const track_entry *given = entry_find(o, frame, true, false);
     memory_bank bank;
+    TRY(frame_set_reserve(&o->tracked, &t->allocator, error));
     if (!given) {
         TRY(bank_select(t, o, frame, reverse, &bank, error));
         if (!bank.frame_count) /* nothing was ever said about it, or all that was has been taken back */
@@ -416,10 +423,10 @@ static sam2_status step_object(sam2_tracker *t, track_object *o, const sam2_feat
         TRY(run_into(&r, o, frame, false, error));
         given = r.out;
     }
-    show_entry(t, o, given);
-    TRY(frame_set_put(&o->tracked, &t->allocator, frame, reverse, error));
+    TRY(frame_set_put(&o->tracked, &t->allocator, frame, reverse, error)); /* there is room */
+    const sam2_status shown = show_entry(t, o, given, error);
     entries_prune(t, o, frame);
-    return SAM2_OK;
+    return shown;
 }
 
 sam2_status tracker_step(sam2_tracker *t, const sam2_features *f, int64_t frame, bool reverse, sam2_error *error)

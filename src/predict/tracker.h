@@ -144,6 +144,8 @@ void tracker_free(sam2_tracker *t);
 track_object *tracker_object(const sam2_tracker *t, int64_t id);
 /* The object, made if it is new. */
 sam2_status tracker_object_put(sam2_tracker *t, int64_t id, track_object **out, sam2_error *error);
+/* A new one, which the caller knows not to be there. */
+sam2_status tracker_object_add(sam2_tracker *t, int64_t id, track_object **out, sam2_error *error);
 sam2_status tracker_prompt(sam2_tracker *t, const sam2_features *features, int64_t frame, int64_t id,
                            const sam2_prompt *prompt, bool keep_points, sam2_error *error);
 sam2_status tracker_step(sam2_tracker *t, const sam2_features *features, int64_t frame, bool reverse,

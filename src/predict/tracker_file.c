@@ -11,6 +11,7 @@
 #include "predict/checksum.h"
 #include "predict/tracker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define HEADER 128
@@ -219,9 +220,7 @@ static sam2_status take_object(source *s, sam2_tracker *t)
     TRY(take_number(s, 0, TRACK_MOST_FRAME, &entries, "a number of entries"));
     TRY(take_number(s, 0, TRACK_MOST_FRAME, &inputs, "a number of clicked frames"));
     TRY(take_number(s, 0, TRACK_MOST_FRAME, &stretches, "a number of tracked frames"));
-    if (tracker_object(t, id))
-        return damaged(s, "an object is there twice");
-    TRY(tracker_object_put(t, id, &o, s->error));
+    TRY(tracker_object_add(t, id, &o, s->error));
     for (int64_t i = 0; i < entries; i++)
         TRY(take_entry(s, t, o));
     for (int64_t i = 0; i < inputs; i++)
@@ -229,6 +228,30 @@ static sam2_status take_object(source *s, sam2_tracker *t)
     for (int64_t i = 0; i < stretches; i++)
         TRY(take_stretch(s, t, o));
     return SAM2_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* No object is there twice: by sorting, since a file of many would take the square of their number. */
+static sam2_status check_distinct(source *s, const sam2_tracker *t)
+{
+    void *memory = NULL;
+    bool distinct = true;
+    if (t->object_count < 2)
+        return SAM2_OK;
+    TRY(alloc_array(&t->allocator, t->object_count, sizeof(int64_t), "objects", &memory, s->error));
+    int64_t *ids = memory;
+    for (size_t i = 0; i < t->object_count; i++)
+        ids[i] = t->objects[i].id;
+    qsort(ids, t->object_count, sizeof *ids, compare_ids);
+    for (size_t i = 1; i < t->object_count; i++)
+        distinct &= ids[i] != ids[i - 1];
+    alloc_release(&t->allocator, ids, t->object_count * sizeof *ids);
+    return distinct ? SAM2_OK : damaged(s, "an object is there twice");
 }
 
 static int low(uint64_t v)
@@ -291,6 +314,8 @@ static sam2_status read_mapped(const sam2_model *model, const mapfile *map, cons
     sam2_status status = SAM2_OK;
     for (uint64_t i = 0; i < get_u64(p + 80) && status == SAM2_OK; i++)
         status = take_object(&s, t);
+    if (status == SAM2_OK)
+        status = check_distinct(&s, t);
     if (status == SAM2_OK && s.left)
         status = damaged(&s, "there is more than it should have");
     if (status != SAM2_OK) {

@@ -1,5 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 /* Bad arguments through the public functions: each an error that says what is wrong, nothing broken afterwards. */
+#include "predict/predictor.h"
 #include "support/cmocka_all.h"
 #include "support/fixture.h"
 
@@ -12,7 +13,7 @@
 #define MICRO SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors"
 enum { W = 90, H = 70 };
 
-static sam2_model *model;
+static sam2_model *loaded;
 static sam2_context *context;
 static sam2_features *features;
 static sam2_result *result;
@@ -26,8 +27,8 @@ static int set_up(void **state)
     options.image_size = 128;
     pixels = picture_pattern(W, H);
     sam2_image image = {pixels, W, H, W * 3, SAM2_PIXEL_RGB};
-    return sam2_model_open(MICRO, &options, &model, &error) || sam2_context_create(model, &context, &error) ||
-           sam2_features_encode(context, &image, &features, &error) || sam2_result_create(model, &result, &error);
+    return sam2_model_open(MICRO, &options, &loaded, &error) || sam2_context_create(loaded, &context, &error) ||
+           sam2_features_encode(context, &image, &features, &error) || sam2_result_create(loaded, &result, &error);
 }
 
 static int tear_down(void **state)
@@ -36,7 +37,7 @@ static int tear_down(void **state)
     sam2_result_destroy(result);
     sam2_features_destroy(features);
     sam2_context_destroy(context);
-    sam2_model_close(model);
+    sam2_model_close(loaded);
     free(pixels);
     return 0;
 }
@@ -80,6 +81,10 @@ static void nothing_is_null(void **state)
     refused(sam2_mask_to_rle(NULL, NULL, 0, &length, &error), SAM2_ERROR_ARGUMENT, "mask is NULL");
     refused(sam2_features_save(NULL, "x", &error), SAM2_ERROR_ARGUMENT, "features is NULL");
     refused(sam2_synthesize("sam2_t", NULL, 0, 0, NULL, &error), SAM2_ERROR_ARGUMENT, "output is NULL");
+    const sam2_allocator lacking = {0};
+    refused(sam2_synthesize("sam2_t", "x.pt", 0, 0, &lacking, &error), SAM2_ERROR_ARGUMENT, "lacks a function");
+    refused(sam2_convert(MICRO, "x.sam2", SAM2_PRECISION_AUTO, &lacking, &error), SAM2_ERROR_ARGUMENT,
+            "lacks a function");
     /* Releasing nothing is allowed, and an error object is not needed. */
     sam2_model_close(NULL);
     sam2_context_destroy(NULL);
@@ -128,16 +133,16 @@ static void plans_past_the_end(void **state)
     const char *name, *isa;
     int lines = 0, kernels = 0;
     refused(sam2_model_get_precision(NULL, 0, &part, &error), SAM2_ERROR_ARGUMENT, "model is NULL");
-    refused(sam2_model_get_precision(model, -1, &part, &error), SAM2_ERROR_ARGUMENT, "no line -1");
-    while (sam2_model_get_precision(model, lines, &part, &error) == SAM2_OK)
+    refused(sam2_model_get_precision(loaded, -1, &part, &error), SAM2_ERROR_ARGUMENT, "no line -1");
+    while (sam2_model_get_precision(loaded, lines, &part, &error) == SAM2_OK)
         lines++;
     assert_true(lines >= 3);
     assert_non_null(strstr(error.text, "no line"));
     part.struct_size = 1;
-    refused(sam2_model_get_precision(model, 0, &part, &error), SAM2_ERROR_ARGUMENT, "struct_size is 1");
-    refused(sam2_model_get_kernel(model, 0, NULL, &isa, &error), SAM2_ERROR_ARGUMENT, "name is NULL");
-    refused(sam2_model_get_kernel(model, -1, &name, &isa, &error), SAM2_ERROR_ARGUMENT, "no kernel -1");
-    while (sam2_model_get_kernel(model, kernels, &name, &isa, &error) == SAM2_OK)
+    refused(sam2_model_get_precision(loaded, 0, &part, &error), SAM2_ERROR_ARGUMENT, "struct_size is 1");
+    refused(sam2_model_get_kernel(loaded, 0, NULL, &isa, &error), SAM2_ERROR_ARGUMENT, "name is NULL");
+    refused(sam2_model_get_kernel(loaded, -1, &name, &isa, &error), SAM2_ERROR_ARGUMENT, "no kernel -1");
+    while (sam2_model_get_kernel(loaded, kernels, &name, &isa, &error) == SAM2_OK)
         kernels++;
     assert_true(kernels > 10);
 }
@@ -257,12 +262,12 @@ static void features_in_files(void **state)
     p.points = &point;
     p.point_count = 1;
     need_ok(sam2_features_save(features, path, &error), &error);
-    need_ok(sam2_features_load(model, path, &again, &error), &error);
+    need_ok(sam2_features_load(loaded, path, &again, &error), &error);
     int width, height;
     sam2_features_get_size(again, &width, &height);
     assert_true(width == W && height == H);
     sam2_result *other;
-    need_ok(sam2_result_create(model, &other, &error), &error);
+    need_ok(sam2_result_create(loaded, &other, &error), &error);
     need_ok(predict(&p), &error);
     need_ok(sam2_predict(context, again, &p, 1, NULL, other, &error), &error);
     need_ok(sam2_result_get_mask(result, 0, 0, &a, &error), &error);
@@ -281,6 +286,13 @@ static void features_in_files(void **state)
     sam2_context *c;
     need_ok(sam2_context_create(bigger, &c, &error), &error);
     refused(sam2_predict(c, features, &p, 1, NULL, result, &error), SAM2_ERROR_MISMATCH, "another model");
+    /* Nor of its sizes, if a file should lie about the identity. */
+    sam2_model_info info = SAM2_MODEL_INFO_INIT;
+    need_ok(sam2_model_get_info(bigger, &info, &error), &error);
+    const uint64_t own = features->identity;
+    features->identity = info.identity;
+    refused(sam2_predict(c, features, &p, 1, NULL, result, &error), SAM2_ERROR_MISMATCH, "another model");
+    features->identity = own;
     sam2_context_destroy(c);
     sam2_model_close(bigger);
 
@@ -296,18 +308,18 @@ static void features_in_files(void **state)
         fseek(f, places[i], SEEK_SET);
         fputc(byte ^ 0x40, f);
         fflush(f);
-        assert_int_not_equal(sam2_features_load(model, path, &again, &error), SAM2_OK);
+        assert_int_not_equal(sam2_features_load(loaded, path, &again, &error), SAM2_OK);
         assert_null(again);
         fseek(f, places[i], SEEK_SET);
         fputc(byte, f);
         fflush(f);
     }
-    need_ok(sam2_features_load(model, path, &again, &error), &error);
+    need_ok(sam2_features_load(loaded, path, &again, &error), &error);
     sam2_features_destroy(again);
     const long lengths[] = {size - 1, 1000, 128, 127, 8, 0};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         assert_int_equal(ftruncate(fileno(f), lengths[i]), 0);
-        assert_int_equal(sam2_features_load(model, path, &again, &error), SAM2_ERROR_FORMAT);
+        assert_int_equal(sam2_features_load(loaded, path, &again, &error), SAM2_ERROR_FORMAT);
     }
     fclose(f);
     unlink(path);

@@ -309,6 +309,13 @@ static void refused(void **state)
     assert_int_equal(sam2_rle_merge(two, 1, 3, out, sizeof out, &length, NULL, &error), SAM2_ERROR_ARGUMENT);
     assert_int_equal(sam2_rle_polygons(two, -1, add_polygon, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
     assert_int_equal(sam2_rle_polygons(two, (double)NAN, add_polygon, NULL, NULL, &error), SAM2_ERROR_ARGUMENT);
+    const sam2_allocator lacking = {0};
+    assert_int_equal(sam2_rle_merge(two, 1, SAM2_RLE_UNION, out, sizeof out, &length, &lacking, &error),
+                     SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_components(two, 1, NULL, 0, &length, NULL, 0, &lacking, &error), SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_remove_small_regions(two, 1, out, sizeof out, &length, NULL, &lacking, &error),
+                     SAM2_ERROR_ARGUMENT);
+    assert_int_equal(sam2_rle_polygons(two, 1, add_polygon, NULL, &lacking, &error), SAM2_ERROR_ARGUMENT);
     const int64_t long_run[] = {13}, negative[] = {-1, 13}, short_run[] = {5, 6};
     assert_int_equal(sam2_rle_from_runs(long_run, 1, 4, 3, out, sizeof out, &length, &error), SAM2_ERROR_FORMAT);
     assert_int_equal(sam2_rle_from_runs(negative, 2, 4, 3, out, sizeof out, &length, &error), SAM2_ERROR_FORMAT);

@@ -468,6 +468,51 @@ static void the_built_in_model(void **state)
     assert_int_equal(sam2_convert(NULL, file, SAM2_PRECISION_AUTO, NULL, &error), SAM2_ERROR_ARGUMENT);
 }
 
+/* A file whose encoder is float32 and something behind it bfloat16 (or the other way round) becomes a native file of
+ * the same model. */
+static void mixed_precision(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"sam_mask_decoder.transformer.layers.0.mlp",
+                                        "sam_mask_decoder.output_upscaling", "memory_attention", "image_encoder"};
+    char mixed[300], native[300];
+    sam2_error error;
+    name_file(mixed, "safetensors");
+    name_file(native, "sam2");
+    for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) {
+        weights *w;
+        need_ok(weights_open(NULL, MICRO, 1, &w, &error), &error);
+        size_t total = 0, kept = 0;
+        for (size_t i = 0; i < weights_count(w); i++)
+            total += weights_at(w, i)->count;
+        float *values = malloc(total * sizeof *values), *at = values;
+        assert_non_null(values);
+        for (size_t i = 0; i < weights_count(w); i++) {
+            weights_tensor *t = (weights_tensor *)(uintptr_t)weights_at(w, i);
+            if (strncmp(t->name, parts[part], strlen(parts[part])) == 0) {
+                kept++;
+                continue;
+            }
+            weights_read(t, 0, t->count, at);
+            t->type = WEIGHTS_F32;
+            t->data = at;
+            at += t->count;
+        }
+        assert_true(kept > 0);
+        need_ok(weights_write_safetensors(w, mixed, weights_config(w), 1, WEIGHTS_F32, &error), &error);
+        weights_close(w);
+        free(values);
+        convert(mixed, native, SAM2_PRECISION_AUTO);
+        sam2_model *model = open_as(mixed, NULL, SAM2_PRECISION_F32, 128);
+        outcome expected = run(model);
+        sam2_model_close(model);
+        hold(open_as(native, NULL, SAM2_PRECISION_F32, 128), &expected);
+        release(&expected);
+    }
+    remove(mixed);
+    remove(native);
+}
+
 /* float32 weights that bfloat16 does not hold: the included model's, changed a little. */
 static void write_wide(void)
 {
@@ -528,6 +573,7 @@ int main(void)
         cmocka_unit_test(the_way_back),
         cmocka_unit_test(held_in_bfloat16),
         cmocka_unit_test(the_built_in_model),
+        cmocka_unit_test(mixed_precision),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -253,11 +253,63 @@ static void all_kernels(void **state)
 #include "kernels/registry.inc"
 }
 
+typedef struct nested {
+    const setup *inner;
+    int calls;
+} nested;
+
+static void use_another(void *user, const char *name, const float *data, const int64_t *shape, int dims)
+{
+    (void)name;
+    (void)data;
+    (void)shape;
+    (void)dims;
+    nested *n = user;
+    if (n->calls++ == 0)
+        work(n->inner);
+}
+
+/* An observer may use another context, whose own profile then counts; this one goes on after it. */
+static void one_inside_another(void **state)
+{
+    (void)state;
+    sam2_error error;
+    setup outer = make("sam2.1_t", SAM2_PRECISION_F32, 1, 64), inner = make("sam2.1_t", SAM2_PRECISION_F32, 1, 64);
+    static entries alone, now;
+    for (int pass = 0; pass < 2; pass++) {
+        nested n = {&inner, 0};
+        for (int i = 0; i < 2; i++)
+            need_ok(sam2_context_set_profiling(i ? inner.context : outer.context, 1, &error), &error);
+        if (pass)
+            need_ok(sam2_context_set_observer(outer.context, use_another, &n, &error), &error);
+        work(&outer);
+        entries *e = pass ? &now : &alone;
+        need_ok(sam2_context_read_profile(outer.context, keep, e, &error), &error);
+        assert_int_equal(n.calls > 0, pass);
+        if (pass) {
+            entries *of_inner = calloc(1, sizeof *of_inner);
+            assert_non_null(of_inner);
+            need_ok(sam2_context_read_profile(inner.context, keep, of_inner, &error), &error);
+            assert_true(of_inner->count > 10);
+            free(of_inner);
+        }
+    }
+    assert_int_equal(now.count, alone.count);
+    for (int i = 0; i < now.count; i++)
+        assert_int_equal(now.list[i].calls, alone.list[i].calls);
+    end(&outer);
+    end(&inner);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(counts),     cmocka_unit_test(announced),
-                                       cmocka_unit_test(parts),      cmocka_unit_test(stages),
-                                       cmocka_unit_test(same_bits),  cmocka_unit_test(switched),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(counts),
+                                       cmocka_unit_test(announced),
+                                       cmocka_unit_test(parts),
+                                       cmocka_unit_test(stages),
+                                       cmocka_unit_test(same_bits),
+                                       cmocka_unit_test(switched),
+                                       cmocka_unit_test(one_inside_another),
                                        cmocka_unit_test(all_kernels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

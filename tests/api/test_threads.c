@@ -3,6 +3,7 @@
 #include "support/fixture.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,9 +189,70 @@ static void one_model_many_callers(void **state)
     weights_close(fixture);
 }
 
+typedef struct saver {
+    const sam2_features *features;
+    const char *path;
+    int failed;
+} saver;
+
+static void *save_often(void *argument)
+{
+    saver *s = argument;
+    sam2_error error;
+    for (int i = 0; i < 20; i++)
+        s->failed += sam2_features_save(s->features, s->path, &error) != SAM2_OK;
+    return NULL;
+}
+
+/* Two threads that save to one path, whose name is as long as names can be: the file is one's or the other's at any
+ * time. */
+static void saved_to_one_path(void **state)
+{
+    (void)state;
+    sam2_error error;
+    char path[600];
+    char name[256];
+    memset(name, 'n', 255);
+    name[255] = '\0';
+    snprintf(path, sizeof path, "%s/%s", BUILD_DIR, name);
+    weights *fixture = fixture_open("small_2.0");
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.threads = 1;
+    sam2_model *model = fixture_model(fixture, &options);
+    sam2_context *context;
+    sam2_features *features[2], *loaded;
+    need_ok(sam2_context_create(model, &context, &error), &error);
+    saver savers[2];
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        const int side = 20 + i;
+        uint8_t *pixels = picture_pattern(side, side);
+        sam2_image image = {pixels, side, side, side * 3, SAM2_PIXEL_RGB};
+        need_ok(sam2_features_encode(context, &image, &features[i], &error), &error);
+        savers[i] = (saver){features[i], path, 0};
+        free(pixels);
+    }
+    need_ok(sam2_features_save(features[0], path, &error), &error);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, save_often, &savers[i]), 0);
+    for (int i = 0; i < 20; i++) {
+        need_ok(sam2_features_load(model, path, &loaded, &error), &error);
+        sam2_features_destroy(loaded);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(savers[i].failed, 0);
+        sam2_features_destroy(features[i]);
+    }
+    remove(path);
+    sam2_context_destroy(context);
+    sam2_model_close(model);
+    weights_close(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(same_bits_in_bf16),
-                                       cmocka_unit_test(one_model_many_callers)};
+                                       cmocka_unit_test(one_model_many_callers), cmocka_unit_test(saved_to_one_path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

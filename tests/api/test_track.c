@@ -1,5 +1,6 @@
 /* The tracker through the public interface: objects and threads change no bits, memory does not grow, files bring all
  * of it back, and every wrong argument is an error. */
+#include "predict/checksum.h"
 #include "support/cmocka_all.h"
 #include "support/counting.h"
 #include "support/fixture.h"
@@ -219,6 +220,45 @@ static void a_file_brings_everything_back(void **state)
     sam2_model_close(model);
 }
 
+/* A file of very many objects of which nothing is known, and the same with the last one a second time. */
+static void many_objects_in_a_file(void **state)
+{
+    (void)state;
+    enum { HEADER = 128, EACH = 32, MANY = 200000 };
+    const char *path = BUILD_DIR "/test_track_many.session";
+    sam2_error error;
+    sam2_model *model = open_micro(1, NULL, SAM2_PRECISION_F32);
+    sam2_tracker *t = new_tracker(model), *again = NULL;
+    need_ok(sam2_tracker_save(t, path, &error), &error);
+    sam2_tracker_destroy(t);
+    uint8_t *bytes = calloc(1, HEADER + MANY * EACH);
+    FILE *file = fopen(path, "rb");
+    assert_true(bytes && file);
+    assert_int_equal(fread(bytes, 1, HEADER, file), HEADER);
+    fclose(file);
+    for (int twice = 0; twice < 2; twice++) {
+        for (uint64_t i = 0; i < MANY; i++)
+            put_u64(bytes + HEADER + i * EACH, twice && i == MANY - 1 ? 7 : i);
+        put_u64(bytes + 80, MANY);
+        put_u64(bytes + 88, checksum(bytes + HEADER, MANY * EACH));
+        put_u64(bytes + 120, checksum(bytes, 120));
+        file = fopen(path, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, HEADER + MANY * EACH, file), HEADER + MANY * EACH);
+        fclose(file);
+        assert_int_equal(sam2_tracker_load(model, path, &again, &error), twice ? SAM2_ERROR_FORMAT : SAM2_OK);
+        if (!twice)
+            assert_int_equal(sam2_tracker_object_count(again), MANY);
+        else
+            assert_null(again);
+        sam2_tracker_destroy(again);
+        again = NULL;
+    }
+    remove(path);
+    free(bytes);
+    sam2_model_close(model);
+}
+
 /* ---- memory ---- */
 
 /* Three objects through more frames than anybody looks at, with the same few features for all: from the 200th frame on
@@ -372,6 +412,54 @@ static void a_prompt_that_fails_changes_nothing(void **state)
     assert_int_equal(c.live_blocks, 0);
 }
 
+/* Of frame 17 the pointer alone is left; many conditioning frames make the next workspace the largest yet. */
+static sam2_tracker *after_many_frames(const sam2_model *model, sam2_features *features[FRAMES])
+{
+    sam2_tracker *t = new_tracker(model);
+    say(t, features[0], 0, 1, &on_disc);
+    for (int f = 0; f <= 30; f++)
+        step(t, features[f % FRAMES], f);
+    for (int f = 31; f < 42; f++)
+        say(t, features[f % FRAMES], f, 1, &on_disc);
+    return t;
+}
+
+/* A step that fails onto a frame of which the pointer alone was left: the next ones are those of a tracker that never
+ * tried. */
+static void a_step_that_fails_changes_nothing(void **state)
+{
+    (void)state;
+    static view expected, now;
+    counter c;
+    sam2_allocator a = counting(&c);
+    sam2_error error;
+    sam2_model *model = open_micro(1, &a, SAM2_PRECISION_F32);
+    sam2_features *features[FRAMES];
+    encode_clip(model, features);
+    sam2_tracker *calm = after_many_frames(model, features);
+    step(calm, features[18 % FRAMES], 18);
+    look(calm, 1, &expected);
+    size_t failures = 0;
+    for (sam2_status status = SAM2_ERROR_MEMORY; status != SAM2_OK; failures++) { /* each time at a later allocation */
+        sam2_tracker *t = after_many_frames(model, features);
+        c.fail_at = c.calls + failures + 1;
+        status = sam2_tracker_step(t, features[17 % FRAMES], 17, 0, &error);
+        c.fail_at = 0;
+        if (status != SAM2_OK) {
+            assert_int_equal(status, SAM2_ERROR_MEMORY);
+            step(t, features[18 % FRAMES], 18);
+            look(t, 1, &now);
+            expect_same(&now, &expected, "after a step that failed", 18);
+        }
+        sam2_tracker_destroy(t);
+    }
+    assert_true(failures > 1);
+    sam2_tracker_destroy(calm);
+    free_clip(features);
+    sam2_model_close(model);
+    assert_int_equal(c.live_blocks, 0);
+}
+
 /* ---- what cannot be ---- */
 
 static void wrong_arguments(void **state)
@@ -455,9 +543,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_and_threads_change_no_bits),
         cmocka_unit_test(a_file_brings_everything_back),
+        cmocka_unit_test(many_objects_in_a_file),
         cmocka_unit_test(memory_does_not_grow),
         cmocka_unit_test(every_allocation_fails_in_turn),
         cmocka_unit_test(a_prompt_that_fails_changes_nothing),
+        cmocka_unit_test(a_step_that_fails_changes_nothing),
         cmocka_unit_test(wrong_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
