@@ -48,7 +48,7 @@ void auto_explain(void *user, const sam2_auto_candidate *candidate);
 void auto_explain_summary(const auto_work *w);
 
 /* The following return 0 or an exit status, with the failure reported. */
-int auto_outputs_check(const auto_work *w);
+int auto_outputs_check(auto_work *w);
 int auto_outputs_write(auto_work *w);
 
 #endif

@@ -6,24 +6,19 @@
 #include "auto.h"
 #include "output.h"
 
-int auto_outputs_check(const auto_work *w)
+int auto_outputs_check(auto_work *w)
 {
-    const struct {
-        const char *shown, *path;
-    } outputs[] = {{"-o", w->output}, {"--labels", w->labels_file}, {"--overlay", w->overlay_file}};
-    int status;
-    for (size_t i = 0; i < 3; i++) {
-        if (!outputs[i].path)
-            continue;
-        for (size_t k = 0; k < i; k++)
-            if (outputs[k].path && !strcmp(outputs[k].path, outputs[i].path))
-                return report(EXIT_USE, "%s and %s: both would write %s", outputs[k].shown, outputs[i].shown,
-                              outputs[i].path);
-        status = output_check(outputs[i].shown, outputs[i].path, w->input);
-        if (status)
-            return status;
-    }
-    return EXIT_DONE;
+    file_uses files = {0};
+    w->output = output_name(w->output);
+    w->labels_file = output_name(w->labels_file);
+    w->overlay_file = output_name(w->overlay_file);
+    file_uses_read(&files, "the input", w->input);
+    file_uses_read(&files, "the model", w->common.model);
+    file_uses_read(&files, "the points", w->grids_file);
+    file_uses_write(&files, "-o", w->output);
+    file_uses_write(&files, "--labels", w->labels_file);
+    file_uses_write(&files, "--overlay", w->overlay_file);
+    return file_uses_check(&files);
 }
 
 static int get(const auto_work *w, size_t i, sam2_auto_mask *m)

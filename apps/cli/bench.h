@@ -50,6 +50,7 @@ typedef struct bench {
     int threads[BENCH_VALUES], thread_count;       /* 0: all processors */
     int runs, profile, markdown, track, automatic, table, plain;
     const char *input, *json_file, *plot_file;
+    int talk; /* the tables go to standard output; nothing else does */
     media_picture picture;
     uint8_t *mask;     /* [height][width] of the picture */
     double enlarge_ms; /* of the latest click */

@@ -1,5 +1,6 @@
 /* sam2 bench: times of the stages on this machine, beside what the machine can do. */
 #define _DEFAULT_SOURCE /* mkstemps */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,22 +75,57 @@ static int add_threads(void *target, const char *value, char *error, size_t erro
     }
 }
 
-/* Stand-in weights in a file of their own, to be removed. */
-static int synthesize(const char *name, char *path, size_t size)
+/* The file of stand-in weights, which goes also when a signal ends the program. */
+static const int ends[] = {SIGHUP, SIGINT, SIGTERM};
+static char made_file[4096];
+
+static void on_signal(int number)
+{
+    unlink(made_file);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Signals wait until the file has its name: until then it is the library's. */
+static sam2_status make_file(const char *name, sam2_error *error)
+{
+    sigset_t wait, before;
+    sigemptyset(&wait);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct sigaction now, act = {.sa_handler = on_signal};
+        if (!sigaction(ends[i], NULL, &now) && now.sa_handler != SIG_IGN) /* nohup */
+            sigaction(ends[i], &act, NULL);
+        sigaddset(&wait, ends[i]);
+    }
+    sigprocmask(SIG_BLOCK, &wait, &before);
+    const sam2_status status = sam2_synthesize(name, made_file, 0, 0, NULL, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+static void remove_made(void)
+{
+    unlink(made_file);
+    *made_file = 0;
+}
+
+/* Stand-in weights in made_file, to be removed. */
+static int synthesize(const char *name)
 {
     const char *folder = getenv("TMPDIR");
     sam2_error error = {SAM2_OK, ""};
     sam2_status status;
-    if (snprintf(path, size, "%s/sam2-bench-XXXXXX.safetensors", folder && *folder ? folder : "/tmp") >= (int)size)
+    if (snprintf(made_file, sizeof made_file, "%s/sam2-bench-XXXXXX.safetensors",
+                 folder && *folder ? folder : "/tmp") >= (int)sizeof made_file)
         return report(EXIT_FAULT, "TMPDIR: the name is too long");
-    int fd = mkstemps(path, 12);
+    int fd = mkstemps(made_file, 12);
     if (fd < 0)
-        return report(EXIT_FAULT, "%s: cannot be written", path);
+        return report(EXIT_FAULT, "%s: cannot be written", made_file);
     close(fd);
-    status = sam2_synthesize(name, path, 0, 0, NULL, &error);
+    status = make_file(name, &error);
     if (!status)
         return EXIT_DONE;
-    unlink(path);
+    remove_made();
     if (status == SAM2_ERROR_ARGUMENT)
         return report(EXIT_MODEL, "%s: neither a file nor the name of a model", name);
     return report_library(&error, FROM_OUTPUT);
@@ -129,7 +165,7 @@ static int measure(bench *b, const char *shown, const char *path, int precision,
         return report_model(&error, path);
     if (json_array_append_new(b->results, report_row_json(&row)))
         status = report(EXIT_FAULT, "out of memory");
-    else if (!b->json_file || strcmp(b->json_file, "-")) {
+    else if (b->talk) {
         if (json_array_size(b->results) == 1)
             report_head(b);
         report_row(b, &row);
@@ -148,16 +184,17 @@ static int bench_model(bench *b, const char *name)
     char path[4096];
     int made = 0, status;
     if (strcmp(name, "micro") && stat(name, &about)) {
-        status = synthesize(name, path, sizeof path);
+        status = synthesize(name);
         made = !status;
     } else {
         status = model_path(name, path, sizeof path);
     }
     for (int p = 0; p < precision_count && !status; p++)
         for (int t = 0; t < (b->thread_count ? b->thread_count : 1) && !status; t++)
-            status = measure(b, made || !slash ? name : slash + 1, path, precisions[p], b->threads[t]);
+            status =
+                measure(b, made || !slash ? name : slash + 1, made ? made_file : path, precisions[p], b->threads[t]);
     if (made)
-        unlink(path);
+        remove_made();
     return status;
 }
 
@@ -190,12 +227,11 @@ static int work(bench *b)
     measure_machine(b);
     for (int i = 0; i < b->model_count && !status; i++)
         status = bench_model(b, b->models[i]);
-    const int talk = !b->json_file || strcmp(b->json_file, "-");
-    for (int i = 0; i < b->row_count && !status && talk && b->profile; i++) {
+    for (int i = 0; i < b->row_count && !status && b->talk && b->profile; i++) {
         report_profile(b, &b->rows[i]);
         status = print_failed();
     }
-    if (!status && b->table && talk) {
+    if (!status && b->table && b->talk) {
         table_print(b);
         status = print_failed();
     }
@@ -207,6 +243,21 @@ static int work(bench *b)
     status = json_save(json, b->json_file, 0);
     json_decref(json);
     return status;
+}
+
+/* What goes to standard output has it for itself. */
+static int check_outputs(bench *b)
+{
+    file_uses uses = {0};
+    b->json_file = output_name(b->json_file);
+    b->plot_file = output_name(b->plot_file);
+    b->talk = (!b->json_file || strcmp(b->json_file, "-")) && (!b->plot_file || strcmp(b->plot_file, "-"));
+    file_uses_read(&uses, "the input", b->input);
+    for (int i = 0; i < b->model_count; i++)
+        file_uses_read(&uses, "the model", b->models[i]);
+    file_uses_write(&uses, "--json", b->json_file);
+    file_uses_write(&uses, "--plot", b->plot_file);
+    return file_uses_check(&uses);
 }
 
 /* All models and all stages, Markdown throughout. */
@@ -241,7 +292,7 @@ int run_bench(int count, char **arguments)
         ROW_FLAG(0, "table", &b->table,
                  "every stage of SAM 1 ViT-H, L, B and SAM 2.1 Large, Base+, Small,\n"
                  "Tiny (or of the models given), beside the first of them"),
-        ROW_TEXT(0, "plot", &b->plot_file, "FILE.svg", "the encode times as a plot"),
+        ROW_TEXT(0, "plot", &b->plot_file, "FILE.svg", "the encode times as a plot; - is standard output"),
         ROW_TEXT(0, "json", &b->json_file, "FILE", "the results as JSON; - is standard output"),
         ROW_END};
     option shared[COMMON_ROWS];
@@ -251,9 +302,7 @@ int run_bench(int count, char **arguments)
     status = common_parse(&b->common, tables, usage, count, arguments, &operands);
     if (status < 0) {
         status = operands ? report(EXIT_USE, "%s: bench takes no operands; models are given with -m", arguments[0])
-                          : output_check("--json", b->json_file, b->input);
-        if (!status)
-            status = output_check("--plot", b->plot_file, b->input);
+                          : check_outputs(b);
         if (b->table)
             ask_for_table(b);
         if (!b->model_count)

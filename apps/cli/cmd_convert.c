@@ -25,6 +25,7 @@ int run_convert(int count, char **arguments)
     sam2_error error = {SAM2_OK, ""};
     char path[4096];
     const char *output;
+    file_uses files = {0};
     FILE *file;
     int operands, status;
     common_rows_make(&common, COMMON_TALK, shared);
@@ -45,7 +46,9 @@ int run_convert(int count, char **arguments)
         return report(EXIT_MODEL, "%s: cannot be opened: %s", path, strerror(errno));
     if (file)
         fclose(file);
-    status = output_check("OUT", output, *path ? path : NULL);
+    file_uses_read(&files, "the input", path);
+    file_uses_write(&files, "OUT", output);
+    status = file_uses_check(&files);
     if (status)
         return status;
     if (!(*path ? sam2_convert(path, output, (sam2_precision)common.precision, NULL, &error)

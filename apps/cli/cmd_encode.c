@@ -66,6 +66,7 @@ int run_encode(int count, char **arguments)
                           ROW_TEXT('o', "output", &e.output, "FILE", "where the features go"), ROW_END};
     option picture[PICTURE_ROWS], shared[COMMON_ROWS];
     const option *const tables[] = {own, picture, shared, NULL};
+    file_uses files = {0};
     int operands, status;
     picture_rows_make(&e.reading, picture);
     common_rows_make(&e.common, COMMON_ALL, shared);
@@ -85,7 +86,10 @@ int run_encode(int count, char **arguments)
         return report(EXIT_USE, "no place for the features: -o FILE is missing");
     if (!strcmp(e.output, "-"))
         return report(EXIT_USE, "-o -: features can be written to a file only");
-    status = output_check("-o", e.output, e.input);
+    file_uses_read(&files, "the input", e.input);
+    file_uses_read(&files, "the model", e.common.model);
+    file_uses_write(&files, "-o", e.output);
+    status = file_uses_check(&files);
     if (status)
         return status;
     e.reading.media.alpha = (media_alpha)e.reading.alpha;

@@ -147,6 +147,7 @@ int run_eval(int count, char **arguments)
     option shared[COMMON_ROWS];
     const option *const tables[] = {own, shared, NULL};
     vos_result result;
+    file_uses files = {0};
     int operands, status;
     common_rows_make(&common, COMMON_TALK, shared);
     status = common_parse(&common, tables, usage, count, arguments, &operands);
@@ -156,7 +157,9 @@ int run_eval(int count, char **arguments)
         return report(EXIT_USE, "--vos says what the folders hold, and is missing");
     if (operands != 2)
         return report(EXIT_USE, "two folders are needed, GROUND_TRUTH and PREDICTION; there are %d", operands);
-    status = output_check("--json", json_file, NULL);
+    json_file = output_name(json_file);
+    file_uses_write(&files, "--json", json_file);
+    status = file_uses_check(&files);
     if (status)
         return status;
     status = vos_evaluate(arguments[0], arguments[1], &options, &result);

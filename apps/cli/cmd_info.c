@@ -104,6 +104,7 @@ int run_info(int count, char **arguments)
     const option *const tables[] = {own, shared, NULL};
     sam2_model_info info = SAM2_MODEL_INFO_INIT;
     sam2_model *model = NULL;
+    file_uses files = {0};
     char path[4096];
     int operands, status;
     common_rows_make(&common, COMMON_ALL, shared);
@@ -115,8 +116,11 @@ int run_info(int count, char **arguments)
     if (operands)
         common.model = arguments[0];
     status = model_path(common.model, path, sizeof path);
-    if (!status)
-        status = output_check("--json", json_file, *path ? path : NULL);
+    if (!status) {
+        file_uses_read(&files, "the model", path);
+        file_uses_write(&files, "--json", json_file);
+        status = file_uses_check(&files);
+    }
     if (!status)
         status = model_open(&common, &model, &info);
     if (status)

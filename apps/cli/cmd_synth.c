@@ -22,6 +22,7 @@ int run_synth(int count, char **arguments)
         ROW_FLAG(0, "absent", &absent, "negative object scores: every object counts as hidden"), ROW_END};
     option shared[COMMON_ROWS];
     const option *const tables[] = {own, shared, NULL};
+    file_uses files = {0};
     sam2_error error = {SAM2_OK, ""};
     int operands, status;
     common_rows_make(&common, COMMON_TALK, shared);
@@ -32,7 +33,8 @@ int run_synth(int count, char **arguments)
         return report(EXIT_USE, "a model's name and a file are needed, NAME and OUT; there are %d words", operands);
     if (!strcmp(arguments[1], "-"))
         return report(EXIT_USE, "OUT: a model can be written to a file only");
-    status = output_check("OUT", arguments[1], NULL);
+    file_uses_write(&files, "OUT", arguments[1]);
+    status = file_uses_check(&files);
     if (status)
         return status;
     if (sam2_synthesize(arguments[0], arguments[1], seed, absent, NULL, &error))

@@ -15,6 +15,7 @@ static const char usage[] =
     "  ID:FRAME:box:X1,Y1,X2,Y2                      and points of the same object and frame go together\n"
     "  ID:FRAME:mask:FILE                            a picture, inside where it is bright\n"
     "Any number of objects, prompts and frames; numbers from 0.\n"
+    "Ctrl-C ends it after the frame at hand; what was finished is kept, and the exit status is 130.\n"
     "\n"
     "Example: sam2 track -m sam2.1_hiera_tiny.pt -i clip.mp4 --prompt 1:0:point:400,300 -o masks --overlay out.mp4\n";
 
@@ -22,8 +23,7 @@ static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)
 {
-    (void)number;
-    interrupted = 1;
+    interrupted = number;
 }
 
 /* ---- frames ---- */
@@ -35,6 +35,8 @@ static int read_frame(track *t, int64_t index, media_frame *out)
     if (t->frames >= 0 && index >= t->frames)
         return 0;
     const int got = media_video_read(t->video, index, out, error, sizeof error);
+    if (got < 0 && interrupted) /* a stream that the signal has cut short */
+        return 0;
     if (got < 0)
         report(EXIT_PICTURE, "%s", error);
     return got;
@@ -135,6 +137,8 @@ static int give_all_prompts(track *t)
         const int got = read_frame(t, t->prompts.list[i].frame, &frame);
         if (got < 0)
             return EXIT_PICTURE;
+        if (!got && interrupted)
+            return EXIT_DONE;
         if (!got)
             return report(EXIT_USE, "--prompt %lld:%lld: the video has no frame %lld", (long long)t->prompts.list[i].id,
                           (long long)t->prompts.list[i].frame, (long long)t->prompts.list[i].frame);
@@ -154,7 +158,7 @@ static int step(track *t, const media_frame *frame, int reverse)
         status = report_library(&error, FROM_PICTURE);
     if (!status)
         status = track_outputs_take(t, frame);
-    t->done++;
+    t->done += !status;
     progress_show(&t->progress, t->done);
     return status;
 }
@@ -169,6 +173,7 @@ int track_sweep(track *t, int64_t from, int reverse)
             return EXIT_PICTURE;
         if (!got)
             break;
+        t->seen++;
         if (t->vos)
             status = track_vos_prompts(t, &frame);
         else if (t->live)
@@ -187,21 +192,38 @@ static int64_t first_prompt(const track *t)
     return first;
 }
 
-/* The frames that there will be, for the progress and, in short clips, for the distances of pointers. */
-static int count_frames(track *t)
+/* Below so many frames, pointers' distances depend on their number. */
+enum { SHORT_CLIP = 16 };
+
+/* The number of a short clip's frames, by reading ahead; -1 for a longer one, or where a frame cannot be read, which is
+ * told when its turn comes. */
+static int64_t count_ahead(track *t)
 {
+    const int64_t most = t->frames >= 0 && t->frames < SHORT_CLIP ? t->frames : SHORT_CLIP;
     char error[600];
-    int64_t count = t->about->frames;
-    if (count < 0 && !t->about->forward_only && t->about->estimate < 64 &&
-        media_video_count(t->video, &count, error, sizeof error))
-        return report(EXIT_PICTURE, "%s", error);
-    if (count < 0 && !t->about->forward_only)
-        t->frame_total = t->about->estimate;
-    else
-        t->frame_total = count;
+    media_frame frame;
+    for (int64_t i = 0; i < most && !interrupted; i++) {
+        const int got = media_video_read(t->video, i, &frame, error, sizeof error);
+        if (got < 1)
+            return got < 0 ? -1 : i;
+    }
+    return t->frames == most ? most : -1;
+}
+
+/* The frames that there will be, for the progress and, in short clips, for the distances of pointers. */
+static void count_frames(track *t)
+{
+    const int64_t known = t->about->frames, guess = t->about->estimate;
+    t->frame_count = known;
+    if (known < 0 && !t->about->forward_only && (guess < 64 || (t->frames >= 0 && t->frames < SHORT_CLIP)))
+        t->frame_count = count_ahead(t);
+    t->frame_total = t->frame_count;
+    if (t->frame_count < 0 && !t->about->forward_only && guess > 0)
+        t->frame_total = guess;
+    if (t->frames >= 0 && t->frames < t->frame_count)
+        t->frame_count = t->frames;
     if (t->frames >= 0 && (t->frame_total < 0 || t->frames < t->frame_total))
         t->frame_total = t->frames;
-    return EXIT_DONE;
 }
 
 int track_open_tracker(track *t)
@@ -217,8 +239,8 @@ int track_open_tracker(track *t)
     options.memory_frames = t->memory_frames;
     options.conditioning_limit = t->conditioning_limit;
     options.memory_stride = t->memory_stride;
-    if (t->frame_total > 0 && t->frame_total < 16 && (!t->live || t->vos))
-        options.frame_count = t->frame_total;
+    if (t->frame_count > 0 && t->frame_count < SHORT_CLIP && (!t->live || t->vos))
+        options.frame_count = t->frame_count;
     if ((!t->context && sam2_context_create(t->model, &t->context, &error)) ||
         sam2_tracker_create(t->model, &options, &t->tracker, &error))
         return report_library(&error, FROM_MODEL_FILE);
@@ -271,14 +293,20 @@ int track_open_video(track *t)
 {
     char error[600];
     if (media_video_open(t->input, &t->source, &t->video, error, sizeof error))
-        return report_picture(error);
+        return interrupted ? 128 + interrupted : report_picture(error);
     t->about = media_video_about(t->video);
     if (*t->about->notice)
         note("%s", t->about->notice);
     t->live |= t->about->forward_only;
     if (t->live && (t->reverse || t->both))
         return report(EXIT_USE, "%s: a stream goes forward only", t->input);
-    return count_frames(t);
+    for (int i = 0; i < t->prompts.count && t->live && !t->vos; i++)
+        if (t->prompts.list[i].frame < t->start)
+            return report(EXIT_USE, "--start %lld: it comes after the prompt of object %lld on frame %lld, and %s",
+                          (long long)t->start, (long long)t->prompts.list[i].id, (long long)t->prompts.list[i].frame,
+                          t->about->forward_only ? "a stream does not go back" : "with --live nothing goes back");
+    count_frames(t);
+    return EXIT_DONE;
 }
 
 static int work(track *t)
@@ -292,12 +320,14 @@ static int work(track *t)
     const double ready = now_ms();
     if (!status)
         status = run(t);
-    const int closed = track_outputs_close(t);
+    const int closed = track_outputs_close(t, status || interrupted);
     status = status ? status : closed;
-    if (interrupted)
-        note("stopped after %lld frames; what was finished is kept", (long long)t->done);
-    model_remark(&t->common);
-    if (t->common.verbose)
+    if (interrupted && t->video)
+        note("stopped after %lld frames; %s", (long long)t->done,
+             t->done ? "what was finished is kept" : "nothing was finished");
+    if (!status)
+        model_remark(&t->common);
+    if (!status && t->common.verbose)
         fprintf(stderr, "sam2: %s %s, %s, %d threads; %s %s, %d x %d; ready in %.0f ms, %lld frames in %.1f s\n",
                 t->info.name, precision_name(t->info.precision), t->info.isa, t->info.threads, t->about->format,
                 t->about->codec, t->about->width, t->about->height, ready - start, (long long)t->done,
@@ -306,9 +336,11 @@ static int work(track *t)
         if (!t->prompts.list[i].done)
             warn("object %lld: the video ended before its prompt on frame %lld", (long long)t->prompts.list[i].id,
                  (long long)t->prompts.list[i].frame);
-    if (!status && !t->done && !interrupted && t->start >= 0)
+    if (interrupted)
+        return status ? status : 128 + interrupted;
+    if (!status && !t->seen && t->start >= 0)
         return report(EXIT_USE, "--start %lld: %s has no such frame", (long long)t->start, t->input);
-    if (!status && !t->area && !interrupted)
+    if (!status && !t->area)
         return report(EXIT_EMPTY, "%s: done, but every mask is empty", t->input);
     return status;
 }

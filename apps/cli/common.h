@@ -1,4 +1,4 @@
-/* What the subcommands share: common options, models by name, clocks, checks of output names, JSON. */
+/* What the subcommands share: common options, models by name, clocks, JSON. */
 #ifndef CLI_COMMON_H
 #define CLI_COMMON_H
 
@@ -7,6 +7,7 @@
 #include "media.h"
 #include "message.h"
 #include "options.h"
+#include "outputs.h"
 #include "sam2.h"
 
 /* The subcommands; `arguments` begins after the subcommand's name. Each returns an exit status. */
@@ -71,10 +72,6 @@ void model_remark(const common_options *common);
 
 /* Milliseconds of a clock that never goes back. */
 double now_ms(void);
-
-/* Fails early, before the work, when a file cannot be written there, or would replace `input` (or NULL). `shown` names
- * the option. */
-int output_check(const char *shown, const char *path, const char *input);
 
 /* A JSON string; what is not UTF-8 is replaced. */
 json_t *json_text(const char *text);

@@ -11,29 +11,32 @@
 /* Arrays are small; more than this is not what it should be. */
 #define LARGEST_FILE ((size_t)1 << 30)
 
-static int read_all(FILE *file, const char *path, uint8_t **bytes, size_t *size, char *error, size_t error_size)
+/* The rest of the file behind the bytes of `start`. */
+static int read_all(FILE *file, const uint8_t *start, size_t size, const char *path, uint8_t **bytes, size_t *all,
+                    char *error, size_t error_size)
 {
-    uint8_t *data = NULL;
-    size_t used = 0, capacity = 0;
-    do {
-        if (used == capacity) {
-            size_t more = capacity ? capacity * 2 : 1 << 16;
-            uint8_t *larger = more > LARGEST_FILE ? NULL : realloc(data, more);
-            if (!larger) {
-                free(data);
-                return explain(error, error_size, "%s: out of memory, or too large for an array of logits", path);
-            }
-            data = larger;
-            capacity = more;
-        }
+    size_t used = size, capacity = 1 << 16;
+    uint8_t *data = malloc(capacity);
+    if (data)
+        memcpy(data, start, size);
+    while (data) {
         used += fread(data + used, 1, capacity - used, file);
-    } while (used == capacity);
+        if (used < capacity)
+            break;
+        capacity *= 2;
+        uint8_t *larger = capacity > LARGEST_FILE ? NULL : realloc(data, capacity);
+        if (!larger)
+            free(data);
+        data = larger;
+    }
+    if (!data)
+        return explain(error, error_size, "%s: out of memory, or too large for an array of logits", path);
     if (ferror(file)) {
         free(data);
         return explain(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
     }
     *bytes = data;
-    *size = used;
+    *all = used;
     return 0;
 }
 
@@ -57,14 +60,11 @@ static int read_logits(const uint8_t *bytes, size_t size, const char *path, mask
     return 0;
 }
 
-static int read_picture(const char *path, const media_options *options, mask_file *out, char *error, size_t error_size)
+/* Inside where the grey is above 127. Takes the picture's pixels. */
+static void take_picture(media_picture picture, const char *path, mask_file *out)
 {
-    media_picture picture;
-    size_t count;
+    const size_t count = (size_t)picture.width * (size_t)picture.height;
     int inside = 0, largest = 0;
-    if (media_read(path, options, &picture, error, error_size))
-        return -1;
-    count = (size_t)picture.width * (size_t)picture.height;
     out->width = picture.width;
     out->height = picture.height;
     /* In place: three bytes in, one out. */
@@ -80,32 +80,41 @@ static int read_picture(const char *path, const media_options *options, mask_fil
         out->bytes = picture.pixels;
     if (!inside)
         warn("%s: the mask is empty: inside is what is above 127, and its largest value is %d", path, largest);
-    return 0;
+}
+
+/* From its first bytes on, which may come from a pipe and be read once only. */
+static int read_file(FILE *file, const char *path, const media_options *options, mask_file *out, char *error,
+                     size_t error_size)
+{
+    uint8_t start[6] = {0}, *bytes = NULL;
+    const size_t got = fread(start, 1, sizeof start, file);
+    size_t size = 0;
+    media_picture picture;
+    if (ferror(file))
+        return explain(error, error_size, "%s: cannot be read: %s", path, strerror(errno));
+    if (got != sizeof start || (memcmp(start, "PK\3\4", 4) && memcmp(start, "\x93NUMPY", 6))) {
+        if (media_read_rest(file, start, got, path, options, &picture, error, error_size))
+            return -1;
+        take_picture(picture, path, out);
+        return 0;
+    }
+    if (read_all(file, start, got, path, &bytes, &size, error, error_size))
+        return -1;
+    const int status = read_logits(bytes, size, path, out, error, error_size);
+    free(bytes);
+    return status;
 }
 
 int mask_file_read(const char *path, const media_options *options, mask_file *out, char *error, size_t error_size)
 {
-    uint8_t start[6] = {0}, *bytes = NULL;
-    size_t size = 0, got;
-    FILE *file;
-    int status;
+    const int standard = !strcmp(path, "-");
+    FILE *file = standard ? stdin : fopen(path, "rb");
     *out = (mask_file){0};
-    if (!strcmp(path, "-"))
-        return read_picture(path, options, out, error, error_size);
-    file = fopen(path, "rb");
     if (!file)
         return explain(error, error_size, "%s: cannot be opened: %s", path, strerror(errno));
-    got = fread(start, 1, sizeof start, file);
-    if (got != sizeof start || (memcmp(start, "PK\3\4", 4) && memcmp(start, "\x93NUMPY", 6))) {
+    const int status = read_file(file, standard ? "standard input" : path, options, out, error, error_size);
+    if (!standard)
         fclose(file);
-        return read_picture(path, options, out, error, error_size);
-    }
-    rewind(file);
-    status = read_all(file, path, &bytes, &size, error, error_size);
-    fclose(file);
-    if (!status)
-        status = read_logits(bytes, size, path, out, error, error_size);
-    free(bytes);
     return status;
 }
 

@@ -13,7 +13,7 @@ enum {
     EXIT_PICTURE = 2, /* an input picture, mask or file of features cannot be read */
     EXIT_MODEL = 3,   /* the model file cannot be used */
     EXIT_FAULT = 4,   /* out of memory, an output that cannot be written, an internal fault */
-    EXIT_EMPTY = 5    /* done, but every mask is empty */
+    EXIT_EMPTY = 5    /* done, but every mask is empty; `track` that a signal ends: 128 and its number */
 };
 
 #if defined(__GNUC__)

@@ -37,7 +37,7 @@ typedef struct segment {
 /* How many files -o makes. */
 int segment_file_count(const segment *s);
 /* All the following return 0 or an exit status, with the failure reported. */
-int segment_outputs_check(const segment *s);
+int segment_outputs_check(segment *s);
 int segment_outputs_open(segment *s);
 /* The masks of the result, which holds the objects from `first` on. */
 int segment_outputs_take(segment *s, int first);

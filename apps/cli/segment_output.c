@@ -1,7 +1,9 @@
 /* The outputs of `segment`. Masks pass through one at a time, so that memory does not grow with their number. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "mask_bytes.h"
 #include "segment.h"
@@ -16,37 +18,58 @@ int segment_file_count(const segment *s)
     return s->prompts.count * masks_per_object(s);
 }
 
-int segment_outputs_check(const segment *s)
+/* The name for mask `k` of object `object`: the given one if there is only one mask or it is a device's, else with
+ * numbers before the ending. */
+static int mask_name(const segment *s, int object, int k, char *name, size_t size)
 {
-    const struct {
-        const char *shown, *path;
-    } outputs[] = {
-        {"-o", s->output}, {"--overlay", s->overlay_file}, {"--cutout", s->cutout_file}, {"--json", s->json_file}};
-    const size_t count = sizeof outputs / sizeof outputs[0];
-    const char *taken = NULL;
-    int status;
-    for (size_t i = 0; i < count; i++) {
-        if (!outputs[i].path)
-            continue;
-        for (size_t k = 0; k < i; k++)
-            if (outputs[k].path && !strcmp(outputs[k].path, outputs[i].path) && strcmp(outputs[i].path, "-"))
-                return report(EXIT_USE, "%s and %s: both would write %s", outputs[k].shown, outputs[i].shown,
-                              outputs[i].path);
-        if (!strcmp(outputs[i].path, "-")) {
-            if (taken)
-                return report(EXIT_USE, "%s - and %s -: only one of them can go to standard output", taken,
-                              outputs[i].shown);
-            taken = outputs[i].shown;
-        }
-        status = output_check(outputs[i].shown, outputs[i].path, s->input);
-        if (status)
-            return status;
-    }
+    const char *slash = strrchr(s->output, '/');
+    const char *dot = strrchr(slash ? slash : s->output, '.');
+    char number[32] = "";
+    struct stat about;
+    const int device = !stat(s->output, &about) && S_ISCHR(about.st_mode);
+    int used;
+    if (s->prompts.count > 1 && s->multimask && !device)
+        snprintf(number, sizeof number, "_%d_%d", object, k);
+    else if (segment_file_count(s) > 1 && !device)
+        snprintf(number, sizeof number, "_%d", s->multimask ? k : object);
+    if (!dot || dot == s->output || dot[-1] == '/')
+        used = snprintf(name, size, "%s%s", s->output, number);
+    else
+        used = snprintf(name, size, "%.*s%s%s", (int)(dot - s->output), s->output, number, dot);
+    return used < (int)size ? EXIT_DONE
+                            : report(EXIT_FAULT, "%.60s...: cannot be written: the name is too long", s->output);
+}
+
+int segment_outputs_check(segment *s)
+{
+    file_uses files = {0};
+    s->output = output_name(s->output);
+    s->overlay_file = output_name(s->overlay_file);
+    s->cutout_file = output_name(s->cutout_file);
+    s->json_file = output_name(s->json_file);
     if (s->dump_file && !strcmp(s->dump_file, "-"))
         return report(EXIT_USE, "--dump -: arrays can be written to a file only");
     if (s->output && !strcmp(s->output, "-") && segment_file_count(s) > 1)
         return report(EXIT_USE, "-o -: standard output takes one mask, and there are %d", segment_file_count(s));
-    return output_check("--dump", s->dump_file, s->input);
+    file_uses_read(&files, "the input", s->input);
+    file_uses_read(&files, "the model", s->common.model);
+    file_uses_read(&files, "the features of --embedding", s->embedding);
+    for (int i = 0; i < s->prompts.count; i++)
+        file_uses_read(&files, "a mask of --mask", s->prompts.objects[i].mask);
+    for (int i = 0; s->output && i < segment_file_count(s); i++) {
+        char name[4096];
+        const int masks = masks_per_object(s);
+        if (mask_name(s, i / masks, i % masks, name, sizeof name)) {
+            file_uses_free(&files);
+            return EXIT_FAULT;
+        }
+        file_uses_write(&files, "-o", name);
+    }
+    file_uses_write(&files, "--overlay", s->overlay_file);
+    file_uses_write(&files, "--cutout", s->cutout_file);
+    file_uses_write(&files, "--json", s->json_file);
+    file_uses_write(&files, "--dump", s->dump_file);
+    return file_uses_check(&files);
 }
 
 int segment_outputs_open(segment *s)
@@ -71,26 +94,6 @@ int segment_outputs_open(segment *s)
         s->picture.pixels = NULL;
     }
     return EXIT_DONE;
-}
-
-/* The name for mask `k` of object `object`: the given one if there is only one mask, else with numbers before the
- * ending. */
-static int mask_name(const segment *s, int object, int k, char *name, size_t size)
-{
-    const char *slash = strrchr(s->output, '/');
-    const char *dot = strrchr(slash ? slash : s->output, '.');
-    char number[32] = "";
-    int used;
-    if (s->prompts.count > 1 && s->multimask)
-        snprintf(number, sizeof number, "_%d_%d", object, k);
-    else if (segment_file_count(s) > 1)
-        snprintf(number, sizeof number, "_%d", s->multimask ? k : object);
-    if (!dot || dot == s->output || dot[-1] == '/')
-        used = snprintf(name, size, "%s%s", s->output, number);
-    else
-        used = snprintf(name, size, "%.*s%s%s", (int)(dot - s->output), s->output, number, dot);
-    return used < (int)size ? EXIT_DONE
-                            : report(EXIT_FAULT, "%.60s...: cannot be written: the name is too long", s->output);
 }
 
 static json_t *mask_json(const segment *s, const sam2_mask *mask, int64_t area, const int box[4], const char *file)

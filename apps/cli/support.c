@@ -1,12 +1,10 @@
-/* Clocks, output names, JSON. */
+/* Clocks, JSON. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common.h"
 #include "output.h"
@@ -16,31 +14,6 @@ double now_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-int output_check(const char *shown, const char *path, const char *input)
-{
-    struct stat out, in;
-    char folder[4096];
-    const char *slash;
-    if (!path || !strcmp(path, "-"))
-        return EXIT_DONE;
-    if (!stat(path, &out)) {
-        if (S_ISDIR(out.st_mode))
-            return report(EXIT_FAULT, "%s %s: cannot be written: it is a folder", shown, path);
-        if (S_ISREG(out.st_mode) && input && strcmp(input, "-") && !stat(input, &in) && in.st_dev == out.st_dev &&
-            in.st_ino == out.st_ino)
-            return report(EXIT_USE, "%s %s: would replace the input", shown, path);
-        if (!S_ISREG(out.st_mode))
-            return EXIT_DONE;
-    }
-    slash = strrchr(path, '/');
-    if (slash && (size_t)(slash - path) >= sizeof folder)
-        return report(EXIT_FAULT, "%s %.60s...: cannot be written: the name is too long", shown, path);
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    if (access(folder, W_OK | X_OK))
-        return report(EXIT_FAULT, "%s %s: cannot be written: %s", shown, path, strerror(errno));
-    return EXIT_DONE;
 }
 
 /* Length of the UTF-8 character at `s`, or 0. */

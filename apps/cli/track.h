@@ -69,10 +69,11 @@ typedef struct track {
     sam2_tracker *tracker;
     sam2_features *features; /* of `features_frame` */
     int64_t features_frame;
-    int64_t frame_total; /* frames of the video that are used; -1: unknown */
+    int64_t frame_total; /* frames of the video that are used, perhaps an estimate for the progress; -1: unknown */
+    int64_t frame_count; /* the same where it is certain; -1 */
     progress progress;
-    int64_t done;
-    int64_t area; /* of all masks together */
+    int64_t seen, done; /* frames that were read, and those that were written */
+    int64_t area;       /* of all masks together */
     /* outputs */
     uint8_t *mask;   /* [height][width], of one object */
     int32_t *labels; /* [height][width], or NULL */
@@ -103,6 +104,7 @@ int track_open_video(track *t);
 int track_open_tracker(track *t);
 /* From frame `from` on, in one direction; `from` itself too. */
 int track_sweep(track *t, int64_t from, int reverse);
+/* The number of the signal that was caught, or 0. */
 int track_interrupted(void);
 
 /* ---- a folder of videos with masks (track_vos.c) ---- */
@@ -111,19 +113,21 @@ int track_interrupted(void);
 int track_vos(track *t);
 /* Gives the tracker the masks of objects that begin on this frame. */
 int track_vos_prompts(track *t, const media_frame *frame);
+/* The name of an object's folder among the masks, or NULL. */
+const char *track_vos_folder(const track *t, int64_t id);
 
 /* ---- outputs (track_output.c) ---- */
 
-int track_outputs_check(const track *t);
+int track_outputs_check(track *t);
 int track_outputs_open(track *t);
 int track_make_folder(const char *path);
 /* Empty masks of an object for the frames before it begins. */
 int track_outputs_empty(track *t, int64_t id, int64_t before);
 /* The tracker's masks of the frame that it has just stepped to. */
 int track_outputs_take(track *t, const media_frame *frame);
-/* Finishes every output with what there is, also after a failure or an interruption; what cannot be finished is
- * reported. */
-int track_outputs_close(track *t);
+/* Finishes every output with what there is, also after a failure or an interruption, unless that is nothing: then
+ * earlier files stay as they were. What cannot be finished is reported. */
+int track_outputs_close(track *t, int failed);
 /* Draws the overlay from masks that were kept, forward through the video. */
 int track_overlay_kept(track *t);
 

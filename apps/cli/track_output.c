@@ -18,34 +18,87 @@ static int overlay_is_folder(const track *t)
     return length > 1 && t->overlay_file[length - 1] == '/';
 }
 
-/* Frames that are written must not replace those that are read. */
-static int folder_check(const char *shown, const char *folder, const char *input)
+/* What can be told of an overlay's name before there is a video. */
+static int overlay_check(const track *t)
 {
-    struct stat out, in;
-    if (!stat(folder, &out) && !stat(input, &in) && out.st_dev == in.st_dev && out.st_ino == in.st_ino)
-        return report(EXIT_USE, "%s %s: is the folder of the input, whose frames it would replace", shown, folder);
+    char error[600];
+    if (!t->overlay_file || overlay_is_folder(t))
+        return EXIT_DONE;
+    if (!strcmp(t->overlay_file, "-"))
+        return report(EXIT_USE, "--overlay -: a video can be written to a file only");
+    if (media_movie_name(t->overlay_file, error, sizeof error))
+        return report(EXIT_USE, "--overlay %s", error);
     return EXIT_DONE;
 }
 
-int track_outputs_check(const track *t)
+static int labels_check(const track *t)
 {
-    int status = overlay_is_folder(t) ? folder_check("--overlay", t->overlay_file, t->input)
-                                      : output_check("--overlay", t->overlay_file, t->input);
-    if (!status && t->output && strcmp(t->output, "-"))
-        status = folder_check("-o", t->output, t->input);
-    if (!status)
-        status = output_check("--json", t->json_file, t->input);
-    if (!status)
-        status = output_check("--dump", t->dump_file, t->input);
+    for (int i = 0; t->output && t->layout == LAYOUT_LABELS && i < t->prompts.count; i++)
+        if (t->prompts.list[i].id < 1 || t->prompts.list[i].id > 255)
+            return report(EXIT_USE, "--layout labels: object %lld cannot be a label; 1 to 255 can",
+                          (long long)t->prompts.list[i].id);
+    return EXIT_DONE;
+}
+
+/* A mask that is named as track itself names masks would be replaced by one of the same folder. */
+static void use_mask(file_uses *uses, const char *mask)
+{
+    const char *slash = strrchr(mask, '/'), *name = slash ? slash + 1 : mask;
+    const size_t digits = strspn(name, "0123456789");
+    char folder[4096];
+    file_uses_read(uses, "a mask of --prompt", mask);
+    if (digits < 5 || strcmp(name + digits, ".png"))
+        return;
+    if (snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - mask) + 1 : 1, slash ? mask : ".") <
+        (int)sizeof folder)
+        file_uses_read_folder(uses, "a mask of --prompt", folder);
+}
+
+static int files_check(const track *t)
+{
+    file_uses uses = {0}, folders = {0};
+    file_uses_read_folder(&folders, "the input", t->input);
+    file_uses_read_folder(&folders, "the masks", t->vos_masks);
+    file_uses_write_folder(&folders, "-o", t->output);
+    const int status = file_uses_check(&folders);
     if (status)
         return status;
-    if (t->overlay_file && !strcmp(t->overlay_file, "-"))
-        return report(EXIT_USE, "--overlay -: a video can be written to a file only");
+    file_uses_read_folder(&uses, "the input", t->input);
+    file_uses_read(&uses, "the model", t->common.model);
+    for (int i = 0; i < t->prompts.count; i++) {
+        const track_prompt *p = &t->prompts.list[i];
+        int first = 1;
+        char folder[4096];
+        if (p->mask)
+            use_mask(&uses, p->mask);
+        for (int k = 0; k < i && first; k++)
+            first = t->prompts.list[k].id != p->id;
+        if (t->output && t->layout == LAYOUT_OBJECTS && first &&
+            snprintf(folder, sizeof folder, "%s/%lld", t->output, (long long)p->id) < (int)sizeof folder)
+            file_uses_write_folder(&uses, "-o", folder);
+    }
+    if (t->layout == LAYOUT_LABELS)
+        file_uses_write_folder(&uses, "-o", t->output);
+    if (overlay_is_folder(t))
+        file_uses_write_folder(&uses, "--overlay", t->overlay_file);
+    else
+        file_uses_write(&uses, "--overlay", t->overlay_file);
+    file_uses_write(&uses, "--json", t->json_file);
+    file_uses_write(&uses, "--dump", t->dump_file);
+    return file_uses_check(&uses);
+}
+
+int track_outputs_check(track *t)
+{
+    t->json_file = output_name(t->json_file);
     if (t->dump_file && !strcmp(t->dump_file, "-"))
         return report(EXIT_USE, "--dump -: arrays can be written to a file only");
     if (t->output && !strcmp(t->output, "-"))
         return report(EXIT_USE, "-o -: masks are written to a folder");
-    return EXIT_DONE;
+    int status = overlay_check(t);
+    if (!status)
+        status = labels_check(t);
+    return status ? status : files_check(t);
 }
 
 int track_make_folder(const char *path)
@@ -62,8 +115,9 @@ static int open_overlay(track *t)
     t->drawing = 1;
     if (overlay_is_folder(t))
         return track_make_folder(t->overlay_file);
-    if (media_movie_open(t->overlay_file, t->about->width, t->about->height, t->about->fps, &t->movie, error,
-                         sizeof error))
+    /* The rate says only how long the last frame lasts; a file may claim any. */
+    const double fps = t->about->fps > 1000 ? 1000 : t->about->fps;
+    if (media_movie_open(t->overlay_file, t->about->width, t->about->height, fps, &t->movie, error, sizeof error))
         return report(EXIT_FAULT, "%s", error);
     return EXIT_DONE;
 }
@@ -125,9 +179,12 @@ static int write_mask(track *t, int64_t index, int64_t id)
     const size_t pixels = (size_t)width * (size_t)height;
     uint8_t palette[256][3];
     int used = snprintf(name, sizeof name, "%s/", t->output), failed;
-    if (used >= (int)sizeof name - 400)
+    if (used >= (int)sizeof name - 600)
         return report(EXIT_FAULT, "%.60s...: the name is too long", t->output);
-    used += snprintf(name + used, 40, t->vos ? "%03lld" : "%lld", (long long)id);
+    if (t->vos)
+        used += snprintf(name + used, 256, "%s", track_vos_folder(t, id));
+    else
+        used += snprintf(name + used, 40, "%lld", (long long)id);
     if (track_make_folder(name))
         return EXIT_FAULT;
     frame_stem(t, index, stem, sizeof stem);
@@ -366,15 +423,16 @@ int track_overlay_kept(track *t)
     return EXIT_DONE;
 }
 
-int track_outputs_close(track *t)
+int track_outputs_close(track *t, int failed)
 {
+    const int keep = t->done > 0 || !failed;
     int status = EXIT_DONE;
     char error[600];
-    if (t->json.file && media_output_close(&t->json, 1, error, sizeof error))
+    if (t->json.file && media_output_close(&t->json, keep, error, sizeof error))
         status = report(EXIT_FAULT, "%s", error);
-    if (t->movie && media_movie_close(t->movie, 1, error, sizeof error))
+    if (t->movie && media_movie_close(t->movie, t->done > 0, error, sizeof error))
         status = report(EXIT_FAULT, "%s", error);
-    if (t->dump && npz_close(t->dump, !t->dump_failed, error, sizeof error))
+    if (t->dump && npz_close(t->dump, keep && !t->dump_failed, error, sizeof error))
         status = report(EXIT_FAULT, "%s", error);
     t->movie = NULL;
     t->dump = NULL;

@@ -77,16 +77,44 @@ static int take_labels(track *t, const media_frame *frame, const char *path)
     return status;
 }
 
+/* The number in the name of an object's folder, or -1. */
+static int64_t number_of(const char *name)
+{
+    char *end;
+    errno = 0;
+    const long long id = strtoll(name, &end, 10);
+    return errno || *end || end == name || id < 0 ? -1 : id;
+}
+
+const char *track_vos_folder(const track *t, int64_t id)
+{
+    for (size_t i = 0; i < t->vos_list->folder_count; i++)
+        if (number_of(t->vos_list->folders[i]) == id)
+            return t->vos_list->folders[i];
+    return NULL;
+}
+
+/* Every folder of an object has a number, of its own: 1 and 001 are the same. */
+static int check_numbers(const track *t)
+{
+    for (size_t i = 0; i < t->vos_list->folder_count; i++) {
+        const char *name = t->vos_list->folders[i], *first;
+        if (number_of(name) < 0)
+            return report(EXIT_PICTURE, "%s/%s: the folder of an object has a number for its name", t->masks, name);
+        first = track_vos_folder(t, number_of(name));
+        if (strcmp(first, name))
+            return report(EXIT_PICTURE, "%s: its folders %s and %s have the same number", t->masks, first, name);
+    }
+    return EXIT_DONE;
+}
+
 /* ID/FRAME.png. */
 static int take_object(track *t, const media_frame *frame, const char *name, const char *stem)
 {
-    char path[4096], *end;
+    char path[4096];
     struct stat s;
     media_indices mask = {0};
-    errno = 0;
-    const long long id = strtoll(name, &end, 10);
-    if (errno || *end || end == name || id < 0)
-        return report(EXIT_PICTURE, "%s/%s: the folder of an object has a number for its name", t->masks, name);
+    const int64_t id = number_of(name);
     if (is_known(t, id))
         return EXIT_DONE;
     if (snprintf(path, sizeof path, "%s/%s/%s.png", t->masks, name, stem) >= (int)sizeof path)
@@ -147,6 +175,8 @@ static int run_video(track *t)
     t->layout = list.frame_count ? LAYOUT_LABELS : LAYOUT_OBJECTS;
     if (!status && !list.frame_count && !list.folder_count)
         status = report(EXIT_PICTURE, "%s: there is no mask", t->masks);
+    if (!status && t->layout == LAYOUT_OBJECTS)
+        status = check_numbers(t);
     if (!status)
         status = track_open_video(t);
     if (!status)
@@ -160,7 +190,7 @@ static int run_video(track *t)
     progress_clear(&t->progress);
     if (!status && !track_interrupted() && !sam2_tracker_object_count(t->tracker))
         warn("%s: no mask belongs to a frame of %s", t->masks, t->input);
-    const int closed = track_outputs_close(t);
+    const int closed = track_outputs_close(t, status || track_interrupted());
     sam2_features_destroy(t->features);
     sam2_tracker_destroy(t->tracker);
     media_video_close(t->video);
@@ -177,39 +207,77 @@ static int run_video(track *t)
     return status ? status : closed;
 }
 
-int track_vos(track *t)
+/* One video of the data set, by its name. */
+static int take_video(track *t, const char *name)
 {
-    const char *const base = t->input, *const masks = t->vos_masks, *const output = t->output;
-    folder videos;
-    size_t done = 0;
-    int status = folder_read(base, &videos);
+    const char *const base = t->input, *const output = t->output;
+    char *in = folder_join(base, name), *of = folder_join(t->vos_masks, name), *out = folder_join(output, name);
+    int status;
+    if (!in || !of || !out)
+        status = report(EXIT_FAULT, "out of memory");
+    else {
+        t->input = in;
+        t->masks = of;
+        t->output = out;
+        status = run_video(t);
+    }
     if (!status)
-        status = track_make_folder(output);
-    t->live = t->evaluation = 1;
-    for (size_t i = 0; i < videos.folder_count && !status && !track_interrupted(); i++) {
-        char *in = folder_join(base, videos.folders[i]), *of = folder_join(masks, videos.folders[i]),
-             *out = folder_join(output, videos.folders[i]);
+        note(track_interrupted() ? "%s: stopped after %lld frames" : "%s: %lld frames", name, (long long)t->done);
+    free(in);
+    free(of);
+    free(out);
+    t->input = base;
+    t->output = output;
+    return status;
+}
+
+/* Names of videos that have masks move to the front; how many they are. Nothing that is read may be written over. */
+static int choose_videos(const track *t, folder *videos, size_t *count)
+{
+    file_uses uses = {0};
+    int status = EXIT_DONE;
+    *count = 0;
+    for (size_t i = 0; i < videos->folder_count && !status; i++) {
+        char *name = videos->folders[i], *in = folder_join(t->input, name), *of = folder_join(t->vos_masks, name),
+             *out = folder_join(t->output, name);
         if (!in || !of || !out)
             status = report(EXIT_FAULT, "out of memory");
         else if (!is_folder(of))
-            note("%s: there are no masks of %s", masks, videos.folders[i]);
+            note("%s: there are no masks of %s", t->vos_masks, name);
         else {
-            t->input = in;
-            t->masks = of;
-            t->output = out;
-            status = run_video(t);
-            done++;
-            if (!status)
-                note("%s: %lld frames", videos.folders[i], (long long)t->done);
+            file_uses_read_folder(&uses, "a video", in);
+            file_uses_read_folder(&uses, "a video's masks", of);
+            file_uses_write_folder(&uses, "-o", out);
+            videos->folders[i] = videos->folders[*count];
+            videos->folders[(*count)++] = name;
         }
         free(in);
         free(of);
         free(out);
-        t->input = base;
-        t->output = output;
     }
-    folder_free(&videos);
-    if (!status && !done && !track_interrupted())
-        return report(EXIT_PICTURE, "%s: no folder of it has masks in %s", base, masks);
+    if (status)
+        file_uses_free(&uses);
+    else
+        status = file_uses_check(&uses);
+    if (!status && !*count)
+        status = report(EXIT_PICTURE, "%s: no folder of it has masks in %s", t->input, t->vos_masks);
     return status;
+}
+
+int track_vos(track *t)
+{
+    folder videos;
+    size_t count = 0, done = 0;
+    int status = folder_read(t->input, &videos);
+    if (!status)
+        status = choose_videos(t, &videos, &count);
+    if (!status)
+        status = track_make_folder(t->output);
+    t->live = t->evaluation = 1;
+    while (!status && done < count && !track_interrupted())
+        status = take_video(t, videos.folders[done++]);
+    if (track_interrupted() && done < count)
+        note("%zu of %zu videos were not begun, from %s on", count - done, count, videos.folders[done]);
+    folder_free(&videos);
+    return status || !track_interrupted() ? status : 128 + track_interrupted();
 }

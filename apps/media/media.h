@@ -31,6 +31,9 @@ int media_read(const char *path, const media_options *options, media_picture *ou
 /* The same from memory; `label` names it in errors. */
 int media_read_memory(const void *bytes, size_t size, const char *label, const media_options *options,
                       media_picture *out, char *error, size_t error_size);
+/* The same from an open file or pipe, of which the first `size` bytes (fewer than 65536) were read into `start`. */
+int media_read_rest(FILE *file, const void *start, size_t size, const char *label, const media_options *options,
+                    media_picture *out, char *error, size_t error_size);
 void media_picture_free(media_picture *picture);
 
 /* Writes an 8-bit PNG with 1 (grey), 3 (RGB) or 4 (RGBA) channels; `stride` in bytes; "-" is standard output. A file

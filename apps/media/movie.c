@@ -1,7 +1,35 @@
 /* A video file out, by FFmpeg; it appears under its name only once it is whole. */
 #include "movie.h"
 
+#include <string.h>
+
 #include "internal.h"
+
+static const char *container_of(const char *path)
+{
+    static const char *const known[][2] = {
+        {".mp4", "mp4"}, {".m4v", "mp4"}, {".mov", "mov"}, {".mkv", "matroska"}, {".webm", "webm"}};
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i][0]), same = 0;
+        if (length <= n)
+            continue;
+        for (const char *end = path + length - n; same < n; same++) {
+            char c = end[same];
+            if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != known[i][0][same])
+                break;
+        }
+        if (same == n)
+            return known[i][1];
+    }
+    return NULL;
+}
+
+int media_movie_name(const char *path, char *error, size_t error_size)
+{
+    media_reader name = {.label = path, .error = error, .error_size = error_size};
+    return container_of(path) ? 0 : media_fail(&name, "a video's name must end in .mp4, .m4v, .mov, .mkv or .webm");
+}
 
 #ifndef HAVE_FFMPEG
 int media_movie_open(const char *path, int width, int height, double fps, media_movie **out, char *error,
@@ -29,7 +57,6 @@ int media_movie_close(media_movie *movie, int keep, char *error, size_t error_si
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "av_api.h"
 #include "av_text.h"
@@ -76,26 +103,6 @@ static int64_t seek_bytes(void *opaque, int64_t offset, int whence)
         return AVERROR(ENOSYS);
     return fseeko(m->output.file, (off_t)offset, whence & ~AVSEEK_FORCE) ? AVERROR(errno)
                                                                          : (int64_t)ftello(m->output.file);
-}
-
-static const char *container_of(const char *path)
-{
-    static const char *const known[][2] = {
-        {".mp4", "mp4"}, {".m4v", "mp4"}, {".mov", "mov"}, {".mkv", "matroska"}, {".webm", "webm"}};
-    size_t length = strlen(path);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i][0]), same = 0;
-        if (length <= n)
-            continue;
-        for (const char *end = path + length - n; same < n; same++) {
-            char c = end[same];
-            if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != known[i][0][same])
-                break;
-        }
-        if (same == n)
-            return known[i][1];
-    }
-    return NULL;
 }
 
 static const AVCodec *encoder_for(const char *container)
@@ -223,7 +230,7 @@ int media_movie_open(const char *path, int width, int height, double fps, media_
         return media_fail(&name, "writing a video needs FFmpeg; %s is missing", missing);
     av_text_quiet();
     if (!container)
-        return media_fail(&name, "a video's name must end in .mp4, .m4v, .mov, .mkv or .webm");
+        return media_movie_name(path, error, error_size);
     if (!(fps > 0 && fps <= 1000))
         return media_fail(&name, "%g frames a second: must be above 0 and at most 1000", fps);
     if (media_check_size(&name, width > 0 ? (uint64_t)width : 0, height > 0 ? (uint64_t)height : 0))

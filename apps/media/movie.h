@@ -7,6 +7,8 @@
 
 typedef struct media_movie media_movie;
 
+/* Whether the name's ending is one that media_movie_open knows. 0, or -1 with one line in `error`. */
+int media_movie_name(const char *path, char *error, size_t error_size);
 /* The name's ending chooses the container: .mp4, .m4v, .mov and .mkv hold H.264 (MPEG-4 where FFmpeg has no x264),
  * .webm VP9. An odd side grows by one, by repeating the last column or row. `fps` is nominal: it sets how long the last
  * frame is shown. Returns 0, or -1 with one line in `error`. */

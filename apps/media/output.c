@@ -26,17 +26,20 @@ static void forget(media_output *output)
     *output = (media_output){.label = output->label};
 }
 
-/* A new file beside the final one. Not mkstemp, whose files nobody else may read. */
+/* A new file beside the final one, under a name of its own: the final one may be as long as a name can be. Not mkstemp,
+ * whose files nobody else may read. */
 static int open_beside(media_output *output)
 {
-    size_t size = strlen(output->final) + 48;
+    const char *slash = strrchr(output->final, '/');
+    const int folder = slash ? (int)(slash - output->final) + 1 : 0;
+    size_t size = (size_t)folder + 64;
     output->temporary = malloc(size);
     if (!output->temporary) {
         errno = ENOMEM;
         return -1;
     }
     for (unsigned i = 0; i < 1000; i++) {
-        snprintf(output->temporary, size, "%s.%ld-%u.part", output->final, (long)getpid(), i);
+        snprintf(output->temporary, size, "%.*ssam2-%ld-%u.part", folder, output->final, (long)getpid(), i);
         int fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 && (output->file = fdopen(fd, "wb")))
             return 0;

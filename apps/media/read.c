@@ -115,13 +115,13 @@ int media_read_memory(const void *bytes, size_t size, const char *label, const m
     return 0;
 }
 
-/* All bytes of a stream. What is no picture is refused after its first bytes, so that an endless pipe or a film is not
- * read to its end. */
-static int slurp(const media_reader *reader, FILE *file, uint64_t expected, uint8_t **bytes, size_t *size)
+/* All bytes of a stream, of which the first `*size` (fewer than SNIFF_BYTES) are in `start`. What is no picture is
+ * refused after its first bytes, so that an endless pipe or a film is not read to its end. */
+static int slurp(const media_reader *reader, FILE *file, const void *start, uint64_t expected, uint8_t **bytes,
+                 size_t *size)
 {
     size_t capacity = expected && expected < MEDIA_MAX_BYTES ? (size_t)expected + 1 : SNIFF_BYTES;
     int sniffed = 0;
-    *size = 0;
     *bytes = NULL;
     if (capacity < SNIFF_BYTES)
         capacity = SNIFF_BYTES;
@@ -129,6 +129,8 @@ static int slurp(const media_reader *reader, FILE *file, uint64_t expected, uint
         uint8_t *grown = realloc(*bytes, capacity);
         if (!grown)
             return media_fail(reader, "out of memory for a file of %zu bytes", capacity);
+        if (!*bytes && *size)
+            memcpy(grown, start, *size);
         *bytes = grown;
         size_t want = (sniffed ? capacity : SNIFF_BYTES) - *size;
         size_t got = fread(*bytes + *size, 1, want, file);
@@ -175,9 +177,25 @@ int media_load(media_reader *reader, const char *path, uint8_t **bytes, size_t *
         status = media_fail(reader, "%llu bytes are more than the limit of %llu", (unsigned long long)about.st_size,
                             (unsigned long long)MEDIA_MAX_BYTES);
     else
-        status = slurp(reader, file, S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0, bytes, size);
+        status = slurp(reader, file, NULL, S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0, bytes, size);
     if (!from_stdin)
         fclose(file);
+    return status;
+}
+
+int media_read_rest(FILE *file, const void *start, size_t size, const char *label, const media_options *options,
+                    media_picture *out, char *error, size_t error_size)
+{
+    media_reader reader = {.label = label, .error = error, .error_size = error_size};
+    uint8_t *bytes = NULL;
+    int status;
+    memset(out, 0, sizeof *out);
+    out->orientation = 1;
+    status = size < SNIFF_BYTES ? slurp(&reader, file, start, 0, &bytes, &size)
+                                : media_fail(&reader, "%zu bytes were read already", size);
+    if (!status)
+        status = media_read_memory(bytes, size, label, options, out, error, error_size);
+    free(bytes);
     return status;
 }
 

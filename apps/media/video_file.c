@@ -191,6 +191,8 @@ static int go_back(media_video *video, int64_t index)
 static int fetch(media_video *video, int64_t index)
 {
     film *f = video->state;
+    if (f->broken && index >= f->next && from_the_beginning(video)) /* to meet the fault once more, and name it */
+        return -1;
     int back = index < f->next && !(f->held && index >= f->first);
     int leap = index >= f->next && (uint64_t)index < f->known && f->can_jump && key_before(f, index) > f->next;
     if ((back || leap) && go_back(video, index))

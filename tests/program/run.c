@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* wait4 */
+#define _GNU_SOURCE /* wait4, nftw */
 #include "run.h"
 
 #include <setjmp.h>
@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,19 +29,16 @@ void run_begin(void)
     }
 }
 
+static int drop(const char *path, const struct stat *about, int kind, struct FTW *place)
+{
+    (void)about, (void)kind, (void)place;
+    return remove(path);
+}
+
 void run_end(void)
 {
-    DIR *directory = opendir(folder);
-    struct dirent *entry;
-    char path[1024];
-    while (directory && (entry = readdir(directory))) {
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (unlink(path))
-            rmdir(path); /* folders that a test makes are empty */
-    }
-    if (directory)
-        closedir(directory);
-    rmdir(folder);
+    if (chdir("/") || nftw(folder, drop, 16, FTW_DEPTH | FTW_PHYS))
+        perror(folder);
     free(latest.out);
     free(latest.err);
     latest = (run_result){0};
@@ -131,12 +128,11 @@ static _Noreturn void become(char **words, int count)
     _exit(127);
 }
 
-static const run_result *run_line(const char *format, va_list arguments)
+static pid_t start_line(const char *format, va_list arguments)
 {
     static char line[1 << 16];
     char *words[2048];
-    struct rusage usage;
-    int count = 1, status = 0;
+    int count = 1;
     pid_t child;
     words[0] = PROGRAM;
     vsnprintf(line, sizeof line, format, arguments);
@@ -145,7 +141,14 @@ static const run_result *run_line(const char *format, va_list arguments)
     child = fork();
     if (!child)
         become(words, count);
-    while (wait4(child, &status, 0, &usage) < 0)
+    return child;
+}
+
+const run_result *run_wait(int process)
+{
+    struct rusage usage;
+    int status = 0;
+    while (wait4(process, &status, 0, &usage) < 0)
         if (errno != EINTR)
             fail_msg("wait4 failed");
     free(latest.out);
@@ -157,21 +160,31 @@ static const run_result *run_line(const char *format, va_list arguments)
     return &latest;
 }
 
+int run_start(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const pid_t process = start_line(format, arguments);
+    va_end(arguments);
+    return (int)process;
+}
+
 const run_result *run(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    run_line(format, arguments);
+    const pid_t process = start_line(format, arguments);
     va_end(arguments);
-    return &latest;
+    return run_wait((int)process);
 }
 
 const run_result *run_expect(int status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    run_line(format, arguments);
+    const pid_t process = start_line(format, arguments);
     va_end(arguments);
+    run_wait((int)process);
     if (latest.status != status) {
         char line[1024];
         va_start(arguments, format);

@@ -22,6 +22,10 @@ const run_result *run(const char *format, ...);
 /* The same, and fails the test with everything that was said unless the exit status is this. */
 const run_result *run_expect(int status, const char *format, ...);
 
+/* The same in the background: its process, and what became of it. */
+int run_start(const char *format, ...);
+const run_result *run_wait(int process);
+
 /* A whole file of the folder; malloc; NULL when it is not there. */
 uint8_t *file_read(const char *name, size_t *size);
 void file_write(const char *name, const void *bytes, size_t size);

@@ -1,5 +1,6 @@
 /* bench: what it writes is as agreed (the program's contract, docs/json.md), and its parts add up. How long anything
  * takes is no matter of these tests. */
+#define _DEFAULT_SOURCE /* usleep */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,11 +8,14 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "run.h"
@@ -218,6 +222,60 @@ static void medians(void **state)
     assert_true(t.median == 7 && t.least == 7 && t.greatest == 7);
 }
 
+/* A plot on standard output has it for itself, whatever the name. */
+static void plot_alone(void **state)
+{
+    static const char *const names[] = {"-", "/dev/stdout"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const run_result *r = run_expect(
+            0, "bench -m micro --runs 1 --threads 1 --precision f32 --size 128 --profile --plot %s", names[i]);
+        assert_memory_equal(r->out, "<svg ", 5);
+        assert_true(r->out_size > 300 && !memcmp(r->out + r->out_size - 7, "</svg>\n", 7));
+    }
+    const run_result *r = run_expect(1, "bench -m micro --json - --plot -");
+    assert_non_null(strstr(r->err, "only one of them can go to standard output"));
+    r = run_expect(1, "bench -m micro -i scene.png --plot ./scene.png");
+    assert_non_null(strstr(r->err, "--plot ./scene.png: would replace the input"));
+}
+
+/* Files of stand-in weights in the folder; `unfinished`: those that have not got their name yet. */
+static int made_files(int *unfinished)
+{
+    DIR *directory = opendir(".");
+    struct dirent *entry;
+    int count = 0;
+    *unfinished = 0;
+    while ((entry = readdir(directory))) {
+        count += !strncmp(entry->d_name, "sam2-bench-", 11);
+        *unfinished += strstr(entry->d_name, ".part") != NULL;
+    }
+    closedir(directory);
+    return count;
+}
+
+/* Stand-in weights do not outlast the program, also where a signal ends it: while they are made, and later. */
+static void weights_go(void **state)
+{
+    (void)state;
+    setenv("TMPDIR", ".", 1);
+    for (int later = 0; later < 2; later++) {
+        int unfinished, seen = 0;
+        const int process = run_start("bench -m sam2.1_t --runs 1000 --threads 1 --precision f32 --size 128");
+        for (int i = 0; i < 60000 && !seen; i++) {
+            usleep(1000);
+            const int made = made_files(&unfinished);
+            seen = later ? made && !unfinished : unfinished > 0;
+        }
+        usleep(later ? 300000 : 0);
+        kill(process, later ? SIGINT : SIGTERM);
+        assert_int_equal(run_wait(process)->status, 256 + (later ? SIGINT : SIGTERM));
+        assert_true(seen);
+        assert_int_equal(made_files(&unfinished) + unfinished, 0);
+    }
+    unsetenv("TMPDIR");
+}
+
 static void totals(void **state)
 {
     bench_profile p = {.count = 5, .ms = 10}, operations;
@@ -255,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(shape),      cmocka_unit_test(json_alone),
                                        cmocka_unit_test(precisions), cmocka_unit_test(profile),
                                        cmocka_unit_test(markdown),   cmocka_unit_test(table_of_models),
-                                       cmocka_unit_test(medians),    cmocka_unit_test(totals)};
+                                       cmocka_unit_test(medians),    cmocka_unit_test(plot_alone),
+                                       cmocka_unit_test(weights_go), cmocka_unit_test(totals)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,4 +1,5 @@
 /* What happens to files that were there, when a run fails, and how much memory a large picture takes. */
+#define _DEFAULT_SOURCE /* symlink */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "media.h"
 #include "run.h"
@@ -83,6 +87,66 @@ static void memory_is_flat(void **state)
     assert_true(one > 0 && many > 0);
 }
 
+/* As long as a file's name may be: the temporary one is no longer. */
+static void long_names(void **state)
+{
+    char name[256], folder[256];
+    (void)state;
+    memset(name, 'n', 255);
+    memcpy(name + 251, ".png", 5);
+    run_expect(0, "segment -i scene.png -p 150,140 -o %s --size 256", name);
+    free(mask_read(name, SCENE_WIDTH, SCENE_HEIGHT));
+    memcpy(name + 250, ".sam2", 6);
+    run_expect(0, "convert micro %s", name);
+    assert_true(file_exists(name));
+    memset(folder, 'd', 255);
+    folder[255] = 0;
+    folder_make(folder);
+    run_expect(0, "segment -i scene.png -p 150,140 --json %s/%s --size 256", folder, name);
+    no_leftovers();
+}
+
+/* --mask from what can be read once: a picture, and logits. */
+static void masks_from_pipes(void **state)
+{
+    static const char *const names[] = {"first.png", "first.npz"};
+    (void)state;
+    run_expect(0, "segment -i scene.png -p 150,140 -o first.png --dump first.npz --size 256");
+    for (int i = 0; i < 2; i++) {
+        run_expect(0, "segment -i scene.png -p 150,140 --mask %s -o file.png --size 256", names[i]);
+        assert_int_equal(mkfifo("pipe", 0666), 0);
+        const pid_t writer = fork();
+        if (!writer) {
+            size_t size = 0;
+            uint8_t *bytes = file_read(names[i], &size);
+            FILE *pipe = fopen("pipe", "wb");
+            _exit(fwrite(bytes, 1, size, pipe) != size || fclose(pipe));
+        }
+        run_expect(0, "segment -i scene.png -p 150,140 --mask pipe -o pipe.png --size 256");
+        waitpid(writer, NULL, 0);
+        assert_true(file_same("file.png", "pipe.png"));
+        assert_int_equal(unlink("pipe"), 0);
+        /* And from standard input. */
+        run_expect(0, "segment -i scene.png -p 150,140 --mask - -o pipe.png --size 256 < %s", names[i]);
+        assert_true(file_same("file.png", "pipe.png"));
+    }
+}
+
+/* The same file under two names is the same file. */
+static void one_file_two_names(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("scene.png", "link.png"), 0);
+    assert_int_equal(link("scene.png", "other.png"), 0);
+    run_expect(1, "segment -i scene.png -p 150,140 -o link.png --size 256");
+    run_expect(1, "segment -i scene.png -p 150,140 --overlay other.png --size 256");
+    run_expect(1, "segment -i scene.png -p 150,140 -o new.png --json ./new.png --size 256");
+    run_expect(1, "segment -i scene.png -p 150,140 --mask first.png -o ././first.png --size 256");
+    run_expect(1, "segment -i scene.png -p 150,140 --multimask -o m.png --overlay m_1.png --size 256");
+    assert_false(file_exists("new.png") || file_exists("m_1.png"));
+    run_expect(0, "segment -i scene.png -p 150,140 -o /dev/null --json /dev/null --size 256");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -101,6 +165,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(earlier_files_stay), cmocka_unit_test(memory_is_flat)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(earlier_files_stay), cmocka_unit_test(memory_is_flat),
+                                       cmocka_unit_test(long_names), cmocka_unit_test(masks_from_pipes),
+                                       cmocka_unit_test(one_file_two_names)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
