@@ -90,8 +90,8 @@ typedef enum sam2_precision {
     SAM2_PRECISION_F32 = 1,  /* the official code's numbers */
     SAM2_PRECISION_BF16 = 2, /* products on the image's side of bfloat16 numbers with float32 sums, everything else in
                                 float32: closer to float32 than the official bfloat16. Where the processor has neither
-                                AMX nor AVX512-BF16, arithmetic is that of F32; below AVX-512 the weights of such
-                                products are rounded to bfloat16 and take half the memory */
+                                AMX nor AVX512-BF16, arithmetic is that of F32, but the weights of such products
+                                are rounded to bfloat16 and take half the memory */
     SAM2_PRECISION_INT8 = 3  /* not in this version */
 } sam2_precision;
 
@@ -130,9 +130,8 @@ SAM2_API sam2_status sam2_model_open_memory(const void *bytes, size_t size, cons
                                             sam2_model **model, sam2_error *error);
 
 /* Opens the small model that the library carries: a SAM 2.1 of 4.2 million parameters for a 512 x 512 input, trained on
- * made pictures of plain objects, not for photographs (docs/MICRO.md). It is used where the library has it, but packed
- * for float32 with AVX-512. Its name in sam2_model_info is "micro". Errors: UNSUPPORTED (a build without it), ARGUMENT,
- * MEMORY. Thread-safe. Since 0.1. */
+ * made pictures of plain objects, not for photographs (docs/MICRO.md). It is used where the library has it. Its name in
+ * sam2_model_info is "micro". Errors: UNSUPPORTED (a build without it), ARGUMENT, MEMORY. Thread-safe. Since 0.1. */
 SAM2_API sam2_status sam2_model_open_builtin(const sam2_model_options *options, sam2_model **model, sam2_error *error);
 
 /* Releases a model. All its contexts must have been destroyed before; features and results may outlive it (its threads
@@ -160,7 +159,7 @@ typedef struct sam2_model_info {
     uint64_t encode_flop; /* floating-point operations of the encoder's matrix products, for one picture */
     const char *family;   /* "sam2": SAM 2 and 2.1; "sam1": SAM, for pictures alone */
     sam2_precision storage; /* BF16 where weights of large products are held in bfloat16: with that precision, and in
-                               float32 with AVX2 those that a file has in it, which changes no result */
+                               float32 those that a file has in it, which changes no result */
 } sam2_model_info;
 
 #define SAM2_MODEL_INFO_INIT                                                                                           \

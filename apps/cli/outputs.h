@@ -26,8 +26,8 @@ void file_uses_write(file_uses *uses, const char *shown, const char *path);
 void file_uses_read_folder(file_uses *uses, const char *shown, const char *path);
 void file_uses_write_folder(file_uses *uses, const char *shown, const char *path);
 
-/* Files are the same when they are one file on the disk, whatever their names. Devices and pipes can be named any number
- * of times, standard output once. 0 or an exit status of what was reported; frees the list. */
+/* Files are the same when they are one file on the disk, whatever their names. Devices and pipes can be named any
+ * number of times, standard output once. 0 or an exit status of what was reported; frees the list. */
 int file_uses_check(file_uses *uses);
 void file_uses_free(file_uses *uses);
 

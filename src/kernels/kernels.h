@@ -241,12 +241,6 @@ typedef struct kernels {
 #include "kernels/registry.inc"
 } kernels;
 
-/* True where gemm_stored is of gemm_f32's level, so that it costs nothing: AVX-512 has none of its own. */
-static inline bool kernels_store(const kernels *table)
-{
-    return table->isa < CPU_AVX512;
-}
-
 /* Fills the table with the variants of levels up to `limit` that run on this machine: plain ones first, each higher
  * level overriding. */
 void kernels_select(kernels *table, cpu_isa limit);

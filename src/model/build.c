@@ -322,7 +322,7 @@ sam2_status builder_run(const weights *w, const model_config *config, const buil
                  .plain = options->plain,
                  .by_storage = options->by_storage,
                  .narrow = !options->by_storage && options->precision == SAM2_PRECISION_BF16,
-                 .stores = !forms && kernels_store(&m->kernels), /* a file is for all machines */
+                 .stores = !forms, /* a file is for all machines */
                  .rounds = options->rounds,
                  .forms = forms};
     m->plain = options->plain;

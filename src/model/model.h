@@ -136,9 +136,8 @@ static inline size_t model_side(const model *m, int stride)
 typedef struct build_options {
     cpu_isa limit;            /* of the kernels */
     sam2_precision precision; /* F32 or BF16 */
-    bool rounds;              /* with F32: weights of products that could be in bfloat16 are rounded to it and held so,
-                                 where the kernels have gemm_stored. What the file has in bfloat16 is held so in any case
-                                 there, which changes no bit */
+    bool rounds;              /* with F32: weights of products that could be in bfloat16 are rounded to it and held so.
+                                 What the file has in bfloat16 is held so in any case, which changes no bit */
     int threads;
     bool in_place;   /* what the weights have mapped is used where it is, and has to stay */
     bool by_storage; /* for files: products are bfloat16 where the file's are, whatever the precision */

@@ -244,9 +244,10 @@ static void nothing_is_copied(void **state)
             assert_int_equal(info_of(model).repacked, 1);
             sam2_model_close(model);
         }
-        if (bf16) { /* read as it is by float32 products that widen it, else packed again */
+        if (bf16) { /* read as it is by float32 products, which widen it */
             model = open_as(bf16_file, NULL, SAM2_PRECISION_F32, 0);
-            assert_int_equal(info_of(model).repacked, info_of(model).storage == SAM2_PRECISION_F32);
+            assert_int_equal(info_of(model).repacked, 0);
+            assert_int_equal(info_of(model).storage, SAM2_PRECISION_BF16);
             sam2_model_close(model);
         }
     }
@@ -395,15 +396,14 @@ static void held_in_bfloat16(void **state)
             const sam2_model_info info = info_of(model);
             assert_int_equal(info.precision, SAM2_PRECISION_F32);
             assert_true(info.identity == widened.identity);
-            if (info.storage == SAM2_PRECISION_BF16)
-                assert_true((double)info.weight_bytes < 0.65 * (double)widened.weight_bytes);
-            else
-                assert_true(strcmp(*isa, "ref") != 0 && strcmp(*isa, "avx2") != 0);
+            assert_int_equal(info.storage, SAM2_PRECISION_BF16);
+            assert_true((double)info.weight_bytes < 0.65 * (double)widened.weight_bytes);
             hold(model, &expected);
         }
         model = open_as(floats, *isa, SAM2_PRECISION_BF16, side);
         const sam2_model_info rounded = info_of(model);
-        if (rounded.precision == SAM2_PRECISION_F32 && rounded.storage == SAM2_PRECISION_BF16) {
+        assert_int_equal(rounded.storage, SAM2_PRECISION_BF16);
+        if (rounded.precision == SAM2_PRECISION_F32) {
             assert_true(rounded.identity != widened.identity);
             outcome o = run(model);
             assert_memory_equal(o.logits, expected.logits, o.floats * sizeof(float));
@@ -423,7 +423,7 @@ static void held_in_bfloat16(void **state)
     remove(native);
 }
 
-/* The built-in model is the file in data/, to the bit, on every instruction set; in bfloat16 it is used where the
+/* The built-in model is the file in data/, to the bit, on every instruction set; it is used where the
  * library has it, and nothing but the small parts that files have in another form is allocated. */
 static void the_built_in_model(void **state)
 {
@@ -446,8 +446,8 @@ static void the_built_in_model(void **state)
             need_ok(sam2_model_open_builtin(&options, &model, &error), &error);
             assert_string_equal(info_of(model).name, "micro");
             assert_string_equal(info_of(model).format, "native");
-            if (info_of(model).precision == SAM2_PRECISION_BF16 ||
-                (info_of(model).storage == SAM2_PRECISION_BF16 && !isa[1])) { /* laid out for this machine */
+            assert_int_equal(info_of(model).storage, SAM2_PRECISION_BF16);
+            if (info_of(model).precision == SAM2_PRECISION_BF16 || !isa[1]) { /* laid out for this machine */
                 assert_int_equal(info_of(model).repacked, 0);
                 assert_true(c.live_bytes < 256 * 1024);
                 assert_true(info_of(model).mapped_bytes > 10 * 1000 * 1000);

@@ -1,5 +1,5 @@
-/* sam2 track where something ends it: a signal, a fault, a video shorter than was thought; and the files that were there
- * before. */
+/* sam2 track where something ends it: a signal, a fault, a video shorter than was thought; and the files that were
+ * there before. */
 #define _DEFAULT_SOURCE /* usleep */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,9 +75,10 @@ static void signal_in_a_stream(void **state)
     (void)state;
     uint8_t *frames = file_read("clip.raw", NULL);
     assert_int_equal(mkfifo("stream.raw", 0666), 0);
-    const int process = run_start("track -i stream.raw --raw %dx%d:rgb24 --prompt 1:0:point:70,80 -o cut --json cut.json "
-                                  "--overlay cut/ --dump cut.npz",
-                                  WIDTH, HEIGHT);
+    const int process =
+        run_start("track -i stream.raw --raw %dx%d:rgb24 --prompt 1:0:point:70,80 -o cut --json cut.json "
+                  "--overlay cut/ --dump cut.npz",
+                  WIDTH, HEIGHT);
     const int stream = open("stream.raw", O_WRONLY);
     assert_true(stream >= 0);
     assert_int_equal(write(stream, frames, 2 * FRAME_BYTES + 100), 2 * FRAME_BYTES + 100);

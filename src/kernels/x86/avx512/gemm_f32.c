@@ -1,11 +1,12 @@
 /* C = epilogue(A B) in register tiles of 14 rows and 32 columns: 28 sums, two vectors of B and one of A fill the 32
- * registers, and 28 multiply-adds a step of k hide their latency. */
+ * registers, and 28 multiply-adds a step of k hide their latency. B is of floats, or of bfloat16 pairs, which become
+ * floats in a register: a shift or a mask for 14 multiply-adds. */
 #include "kernels/x86/avx512/math.h"
 
 #include <stdbool.h>
 
 #define MR 14
-#define NR 32
+#define NR 32                     /* as GEMM_BF16_NR: a panel of pairs is as wide as one of floats */
 #define BLOCK_FLOATS (192 * 1024) /* of A: 768 KiB */
 #define AHEAD 3072                /* bytes */
 
@@ -24,14 +25,46 @@
  * pointer for each row, more than there are registers. */
 #define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3), "+r"(p6), "+r"(p9), "+r"(p12));
 
-/* out[rows, NR] = A B + bias (or NULL) for one tile, `vecs` vectors of 16 columns wide, from a [rows, k] and b [k, NR];
- * rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes for each of k, is prefetched. rows and
- * vecs are constants wherever this is inlined. Each sum has a name of its own: not all compilers keep an array of them
- * in registers. Four steps of k in one turn, their distances in the instructions: pointers moved at every step would
- * take a tenth of the slots that multiply-adds need. */
-static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k, const float *a,
-                                                       size_t lda, const float *b, uintptr_t ahead, size_t step,
-                                                       const float *bias, float *out, size_t ldo)
+/* Nor is it to widen the next row of B while this one is in use: the sums leave it no register for that. In two halves,
+ * because a statement has at most 30 operands, of which each of these is two. */
+#define KEEP_SUMS                                                                                                      \
+    __asm__ volatile(""                                                                                                \
+                     : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6), "+v"(s7), "+v"(s8),       \
+                       "+v"(s9), "+v"(s10), "+v"(s11), "+v"(s12), "+v"(s13));                                          \
+    __asm__ volatile(""                                                                                                \
+                     : "+v"(t0), "+v"(t1), "+v"(t2), "+v"(t3), "+v"(t4), "+v"(t5), "+v"(t6), "+v"(t7), "+v"(t8),       \
+                       "+v"(t9), "+v"(t10), "+v"(t11), "+v"(t12), "+v"(t13));
+
+/* Rows of a tile from which on the compiler would mix steps so that sums go to memory: clang 14 always, gcc 12 where B
+ * has to be widened. */
+#ifdef __clang__
+#define MIXED_FROM(stored) 4
+#else
+#define MIXED_FROM(stored) ((stored) ? 11 : MR + 1)
+#endif
+
+/* Bytes of B for one more k. */
+#define STEP(stored) ((stored) ? NR * sizeof(uint16_t) : NR * sizeof(float))
+
+/* Columns 16 v ... of row u of the panel at b. */
+static inline __attribute__((always_inline)) __m512 columns(const bool stored, const uint8_t *b, size_t u, size_t v)
+{
+    if (!stored)
+        return _mm512_loadu_ps(b + u * STEP(false) + v * 64);
+    const uint8_t *pairs = b + u / 2 * 2 * STEP(true) + v * 64;
+    return _mm512_castsi512_ps(u % 2 ? _mm512_maskz_loadu_epi16(0xaaaaaaaa, pairs) /* no register for a mask */
+                                     : _mm512_slli_epi32(_mm512_loadu_si512(pairs), 16));
+}
+
+/* out[rows, NR] = A B + bias (or NULL) for one tile, `vecs` vectors of 16 columns wide, from a [rows, k] and b [k, NR],
+ * or the pairs [k/2][NR][2] when `stored`; rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes
+ * for each of k, is prefetched. rows, vecs and stored are constants wherever this is inlined. Each sum has a name of
+ * its own: not all compilers keep an array of them in registers. Four steps of k in one turn, their distances in the
+ * instructions: pointers moved at every step would take a tenth of the slots that multiply-adds need. */
+static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, const bool stored,
+                                                       size_t k, const float *a, size_t lda, const uint8_t *b,
+                                                       uintptr_t ahead, size_t step, const float *bias, float *out,
+                                                       size_t ldo)
 {
 #define CLEAR(i, p, step) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
 #define MULTIPLY(i, p, step)                                                                                           \
@@ -54,12 +87,15 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
     EACH_ROW(CLEAR)
     const float *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a,
                 *p9 = rows > 9 ? a + 9 * lda : a, *p12 = rows > 12 ? a + 12 * lda : a;
-    const float *const end4 = b + k / 4 * 4 * NR, *const end = b + k * NR;
+    const uint8_t *const end4 = b + k / 4 * 4 * STEP(stored);
     while (b != end4) {
 #pragma GCC unroll 4
         for (size_t u = 0; u < 4; u++) {
-            __m512 b0 = _mm512_loadu_ps(b + u * NR), b1 = vecs > 1 ? _mm512_loadu_ps(b + u * NR + 16) : b0;
+            __m512 b0 = columns(stored, b, u, 0), b1 = vecs > 1 ? columns(stored, b, u, 1) : b0;
             EACH_ROW(MULTIPLY)
+            if (rows >= MIXED_FROM(stored)) {
+                KEEP_SUMS
+            }
             KEEP_POINTERS
         }
         _mm_prefetch((const char *)ahead, _MM_HINT_T0);
@@ -69,13 +105,12 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
             for (uintptr_t line = 128; line < 512; line += 64)
                 _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
         ahead += 4 * step;
-        b += 4 * NR;
+        b += 4 * STEP(stored);
         p0 += 4, p3 += 4, p6 += 4, p9 += 4, p12 += 4;
     }
-    for (const size_t u = 0; b != end; b += NR) {
-        __m512 b0 = _mm512_loadu_ps(b), b1 = vecs > 1 ? _mm512_loadu_ps(b + 16) : b0;
+    for (size_t u = 0; u < k % 4; u++) {
+        __m512 b0 = columns(stored, b, u, 0), b1 = vecs > 1 ? columns(stored, b, u, 1) : b0;
         EACH_ROW(MULTIPLY)
-        p0++, p3++, p6++, p9++, p12++;
     }
     if (bias) {
         const __m512 b0 = _mm512_loadu_ps(bias), b1 = vecs > 1 ? _mm512_loadu_ps(bias + 16) : b0;
@@ -84,40 +119,46 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
     EACH_ROW(STORE)
 }
 
-#define TILE(rows)                                                                                                     \
-    static void tile_##rows##x32(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
-                                 const float *bias, float *out, size_t ldo)                                            \
-    {                                                                                                                  \
-        tile(rows, 2, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
-    }                                                                                                                  \
-    static void tile_##rows##x16(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,   \
-                                 const float *bias, float *out, size_t ldo)                                            \
-    {                                                                                                                  \
-        tile(rows, 1, k, a, lda, b, ahead, step, bias, out, ldo);                                                      \
-    }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
-TILE(9)
-TILE(10)
-TILE(11)
-TILE(12)
-TILE(13)
-TILE(14)
-
-typedef void tile_fn(size_t k, const float *a, size_t lda, const float *b, uintptr_t ahead, size_t step,
+typedef void tile_fn(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,
                      const float *bias, float *out, size_t ldo);
-static tile_fn *const tiles[MR][2] = {
-    {tile_1x16, tile_1x32},   {tile_2x16, tile_2x32},   {tile_3x16, tile_3x32},   {tile_4x16, tile_4x32},
-    {tile_5x16, tile_5x32},   {tile_6x16, tile_6x32},   {tile_7x16, tile_7x32},   {tile_8x16, tile_8x32},
-    {tile_9x16, tile_9x32},   {tile_10x16, tile_10x32}, {tile_11x16, tile_11x32}, {tile_12x16, tile_12x32},
-    {tile_13x16, tile_13x32}, {tile_14x16, tile_14x32},
-};
+
+#define TILE(name, rows, vecs, stored)                                                                                 \
+    static void name(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,             \
+                     const float *bias, float *out, size_t ldo)                                                        \
+    {                                                                                                                  \
+        tile(rows, vecs, stored, k, a, lda, b, ahead, step, bias, out, ldo);                                           \
+    }
+#define TILES(rows)                                                                                                    \
+    TILE(tile_##rows##x16, rows, 1, false)                                                                             \
+    TILE(tile_##rows##x32, rows, 2, false)                                                                             \
+    TILE(stored_##rows##x16, rows, 1, true)                                                                            \
+    TILE(stored_##rows##x32, rows, 2, true)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+TILES(9)
+TILES(10)
+TILES(11)
+TILES(12)
+TILES(13)
+TILES(14)
+
+#define BOTH(kind, rows)                                                                                               \
+    {                                                                                                                  \
+        kind##_##rows##x16, kind##_##rows##x32                                                                         \
+    }
+#define EACH(kind)                                                                                                     \
+    {                                                                                                                  \
+        BOTH(kind, 1), BOTH(kind, 2), BOTH(kind, 3), BOTH(kind, 4), BOTH(kind, 5), BOTH(kind, 6), BOTH(kind, 7),       \
+            BOTH(kind, 8), BOTH(kind, 9), BOTH(kind, 10), BOTH(kind, 11), BOTH(kind, 12), BOTH(kind, 13),              \
+            BOTH(kind, 14)                                                                                             \
+    }
+static tile_fn *const tiles[2][MR][2] = {EACH(tile), EACH(stored)};
 
 static inline __m512 load(bool whole, __mmask16 mask, const float *x)
 {
@@ -195,7 +236,14 @@ static inline void fetch_rows(const gemm_f32_args *g, size_t i0, size_t rows, si
     }
 }
 
-void k_gemm_f32_avx512(const gemm_f32_args *g)
+/* Where the panel of column j begins. */
+static const uint8_t *panel_of(const gemm_f32_args *g, bool stored, size_t j)
+{
+    return stored ? (const uint8_t *)(g->b_bf16 + j / NR * g->b_stride)
+                  : (const uint8_t *)(g->b + j / NR * g->b_stride);
+}
+
+static void multiply(const gemm_f32_args *g, const bool stored)
 {
     _Alignas(64) float sum[MR * NR];
     const bool plain = !g->accumulate && !g->residual;
@@ -208,26 +256,38 @@ void k_gemm_f32_avx512(const gemm_f32_args *g)
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
         for (size_t j = 0; j < g->n; j += NR) {
-            const size_t columns = g->n - j;
-            const float *b = g->b + j / NR * g->b_stride;
+            const size_t wide = g->n - j;
+            const uint8_t *b = panel_of(g, stored, j);
             /* The next panel comes into the cache piece by piece while this one is used; one that is used only once,
              * from a little ahead. Prefetching past the end of B does no harm. */
-            const size_t step = tiles_left == 1 || columns > NR ? (NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
-            uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
+            const size_t step = tiles_left == 1 || wide > NR ? (STEP(stored) + tiles_left - 1) / tiles_left : 0;
+            uintptr_t ahead = tiles_left == 1 ? (uintptr_t)b + AHEAD
+                              : wide > NR     ? (uintptr_t)panel_of(g, stored, j + NR)
+                                              : (uintptr_t)b;
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
-                tile_fn *const fn = tiles[rows - 1][columns > 16];
+                tile_fn *const fn = tiles[stored][rows - 1][wide > 16];
                 const float *a = g->a + i * g->lda;
                 fetch_rows(g, i, rows, j);
-                if (direct && (columns >= NR || columns == 16))
+                if (direct && (wide >= NR || wide == 16))
                     fn(g->k, a, g->lda, b, ahead, step, g->bias ? g->bias + j : NULL, g->c + i * g->ldc + j, g->ldc);
                 else {
                     fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
-                    (columns >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
+                    (wide >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
                 }
                 i += rows;
                 ahead += step * g->k;
             }
         }
     }
+}
+
+void k_gemm_f32_avx512(const gemm_f32_args *g)
+{
+    multiply(g, false);
+}
+
+void k_gemm_stored_avx512(const gemm_f32_args *g)
+{
+    multiply(g, true);
 }
