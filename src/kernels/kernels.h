@@ -71,7 +71,11 @@ typedef gemm_f32_fn gemm_stored_fn;
  *
  * with r = c_rows ? c_rows[i] : i, and v goes to C[r, j] as float32 or, rounded to nearest, to c_bf16[r, j]: one of the
  * two is given. add and residual may be C itself. Subnormal numbers may count as 0. Nothing beyond the operands is
- * read, nothing beyond the result written. */
+ * read, nothing beyond the result written.
+ *
+ * A level whose multiplications leave room for it asks for the fetch_bytes at `fetch` meanwhile, what its caller reads
+ * next, in place of what it would ask for by itself of B (which then should be in the cache). It need not be readable.
+ */
 #define GEMM_BF16_NR ((size_t)32)
 #define GEMM_BF16_K ((size_t)32)
 typedef struct gemm_bf16_args {
@@ -94,6 +98,8 @@ typedef struct gemm_bf16_args {
     activation act;
     const float *residual; /* or NULL */
     size_t ldr;
+    const void *fetch; /* or NULL */
+    size_t fetch_bytes;
 } gemm_bf16_args;
 typedef void gemm_bf16_fn(const gemm_bf16_args *args);
 

@@ -35,13 +35,15 @@ size_t pass_item_bf16_bytes(const image_pass *p)
 }
 
 /* image_to_token attention of a block and the normalisation after it: new rows of the image, without and with
- * positions. */
+ * positions. Each product fetches the rows that the next steps read. */
 static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b,
                          uint16_t *image, uint16_t *positioned)
 {
     const kernels *k = p->ex->k;
     size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), depth = p->scores_a ? dim / 2 : dim,
            pitch = round_up(columns, 16), narrow_pitch = ops_pitch_bf16(columns);
+    const uint16_t *positions = p->m->dense_pe_bf16 + row * dim;
+    const float *old = o->old ? o->old + row * dim : b->old;
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = columns,
                                    .k = depth,
@@ -51,13 +53,12 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                    .b_stride = gemm_bf16_packed(1, depth),
                                    .c = b->scores,
                                    .ldc = pitch,
-                                   .bias = o->scores_bias});
+                                   .bias = o->scores_bias,
+                                   .fetch = o->old ? (const void *)old : image,
+                                   .fetch_bytes = rows * dim * (o->old ? sizeof *old : sizeof *image)});
     k->softmax_groups_bf16(rows, (size_t)p->m->config.decoder_heads, o->tokens, b->scores, pitch, b->weights,
                            narrow_pitch);
-    const float *old = b->old;
-    if (o->old)
-        old = o->old + row * dim;
-    else
+    if (!o->old)
         k->bf16_to_f32(rows * dim, image, b->old);
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = dim,
@@ -70,9 +71,11 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                    .ldc = dim,
                                    .bias = p->update_bias,
                                    .residual = old,
-                                   .ldr = dim});
-    k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps,
-                          p->m->dense_pe_bf16 + row * dim, dim, image, dim, positioned, dim);
+                                   .ldr = dim,
+                                   .fetch = positions,
+                                   .fetch_bytes = rows * dim * sizeof *positions});
+    k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps, positions, dim, image,
+                          dim, positioned, dim);
 }
 
 void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch)
@@ -105,7 +108,9 @@ void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint
                                        .b = o->queries,
                                        .b_stride = gemm_bf16_packed(1, width),
                                        .c = b.scores,
-                                       .ldc = pitch});
+                                       .ldc = pitch,
+                                       .fetch = p->norm ? NULL : values,
+                                       .fetch_bytes = rows * width * sizeof *values});
         k->transpose_f32(rows, columns, b.scores, pitch, b.turned, BLOCK_PIXELS);
         k->softmax_step_bf16(columns, rows, b.turned, BLOCK_PIXELS, 1.0f, b.weights, BLOCK_PIXELS, largest, sum,
                              b.rescale);

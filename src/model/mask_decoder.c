@@ -238,7 +238,15 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
     }
 }
 
-/* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. */
+/* Row `row` of a fine level comes into the cache while g is computed. */
+static void fetch_fine_row(gemm_bf16_args *g, const void *level, size_t row, size_t elements)
+{
+    g->fetch = fine_row_bf16(level, row * elements);
+    g->fetch_bytes = elements * sizeof(uint16_t);
+}
+
+/* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. Each product fetches the row
+ * that the next one adds. */
 static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
 {
     const model *m = j->m;
@@ -257,6 +265,7 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
         up.c = sums;
         up.ldc = up.ldadd = 2 * c1;
         up.add_bf16 = fine_row_bf16(j->features->s1, row1 * 2 * side * c1);
+        fetch_fine_row(&up, j->features->s0, 2 * row1, 4 * side * c0);
         k->gemm_bf16(&up);
         k->layernorm_gelu_bf16(2 * side, c1, sums, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, half, c1);
         for (size_t dz = 0; dz < 2; dz++) {
@@ -266,6 +275,10 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
             up.ldc = up.ldadd = 2 * c0;
             up.add_bf16 = fine_row_bf16(j->features->s0, row0 * 4 * side * c0);
             up.act = ACT_GELU;
+            if (dz == 0)
+                fetch_fine_row(&up, j->features->s0, row0 + 1, 4 * side * c0);
+            else if (dy == 0)
+                fetch_fine_row(&up, j->features->s1, row1 + 1, 2 * side * c1);
             k->gemm_bf16(&up);
             k->pack_nk_bf16(4 * side, c0, full, c0, packed);
             k->gemm_bf16(&(gemm_bf16_args){.m = o->mask_count,

@@ -134,6 +134,10 @@ static problem make(size_t m, size_t n, size_t k, activation act)
             g->residual = matrix_f32(p.c_height, n, g->ldr, kind);
         }
     }
+    if (random_below(3) == 0) { /* anything: it changes no result */
+        g->fetch_bytes = random_below(100000);
+        g->fetch = (const char *)g->a + random_below(1000);
+    }
     p.initial = allocate(p.c_count, p.c_size);
     if (p.c_count)
         memcpy(p.initial, g->c ? (void *)g->c : g->c_bf16, p.c_count * p.c_size);

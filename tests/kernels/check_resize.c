@@ -103,12 +103,13 @@ void check_bilinear_row_f32(const check *t, bilinear_row_f32_fn *fn)
     (void)t;
     for (size_t i = 0; i < 400 && !given_up(); i++) {
         const size_t n = i < 80 ? i : random_below(WIDTH), width = random_from(1, 300);
-        describe("n %zu width %zu", n, width);
+        const bool in_order = i % 2; /* as when a row is enlarged or made smaller; else anywhere */
+        describe("n %zu width %zu%s", n, width, in_order ? " in order" : "");
         const float *top = vector(width, VALUES_PLAIN), *bottom = i % 3 ? vector(width, VALUES_PLAIN) : top;
         uint32_t *left = operand(n, sizeof *left), *right = operand(n, sizeof *right);
         float *u = operand_f32(n), *out = operand_f32(n), want[WIDTH];
         for (size_t j = 0; j < n; j++) {
-            left[j] = (uint32_t)random_below(width);
+            left[j] = (uint32_t)(in_order ? j * width / n : random_below(width));
             right[j] = (uint32_t)(left[j] + 1 < width ? left[j] + 1 : left[j]);
             u[j] = random_below(10) ? random_float(0.0f, 1.0f) : (float)random_below(2);
         }

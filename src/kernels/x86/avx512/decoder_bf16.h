@@ -3,34 +3,82 @@
 
 #include <math.h>
 
-/* A row's mean, and one by its deviation. */
-static inline __m512 row_mean(const float *x, size_t c)
+/* The sums of four vectors' lanes, each added as sum_f32 does. */
+static inline __m128 four_sums(const __m512 s[4])
 {
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
-    size_t j = 0;
-    for (; j + 32 <= c; j += 32) {
-        s0 = _mm512_add_ps(s0, _mm512_loadu_ps(x + j));
-        s1 = _mm512_add_ps(s1, _mm512_loadu_ps(x + j + 16));
+    __m128 z[4];
+    for (int r = 0; r < 4; r++) {
+        __m256 y = _mm256_add_ps(_mm512_castps512_ps256(s[r]), _mm512_extractf32x8_ps(s[r], 1));
+        z[r] = _mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
     }
-    for (; j < c; j += 16)
-        s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(lanes(c - j), x + j));
-    return _mm512_set1_ps(sum_f32(_mm512_add_ps(s0, s1)) / (float)c);
+    _MM_TRANSPOSE4_PS(z[0], z[1], z[2], z[3]);
+    return _mm_add_ps(_mm_add_ps(z[0], z[2]), _mm_add_ps(z[1], z[3]));
 }
 
-static inline __m512 row_scale(const float *x, size_t c, __m512 mean, float eps)
+static inline void spread_four(__m128 x, __m512 to[4])
 {
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    const __m512 all = _mm512_broadcast_f32x4(x);
+    to[0] = _mm512_permute_ps(all, 0x00);
+    to[1] = _mm512_permute_ps(all, 0x55);
+    to[2] = _mm512_permute_ps(all, 0xAA);
+    to[3] = _mm512_permute_ps(all, 0xFF);
+}
+
+/* Four rows' means, and one by their deviations: at a time, because a row's chain of operations is long. */
+static inline void four_moments(const float *const x[4], size_t c, float eps, __m512 mean[4], __m512 scale[4])
+{
+    const __m128 count = _mm_set1_ps((float)c);
+    __m512 s[4], t[4];
     size_t j = 0;
-    for (; j + 32 <= c; j += 32) {
-        __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + j), mean), d1 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16), mean);
-        s0 = _mm512_fmadd_ps(d0, d0, s0);
-        s1 = _mm512_fmadd_ps(d1, d1, s1);
-    }
-    for (; j < c; j += 16) {
-        __m512 d = _mm512_maskz_sub_ps(lanes(c - j), _mm512_maskz_loadu_ps(lanes(c - j), x + j), mean);
-        s0 = _mm512_fmadd_ps(d, d, s0);
-    }
-    return _mm512_set1_ps(1.0f / sqrtf(sum_f32(_mm512_add_ps(s0, s1)) / (float)c + eps));
+    for (int r = 0; r < 4; r++)
+        s[r] = t[r] = _mm512_setzero_ps();
+    for (; j + 32 <= c; j += 32)
+        for (int r = 0; r < 4; r++) {
+            s[r] = _mm512_add_ps(s[r], _mm512_loadu_ps(x[r] + j));
+            t[r] = _mm512_add_ps(t[r], _mm512_loadu_ps(x[r] + j + 16));
+        }
+    for (; j < c; j += 16)
+        for (int r = 0; r < 4; r++)
+            s[r] = _mm512_add_ps(s[r], _mm512_maskz_loadu_ps(lanes(c - j), x[r] + j));
+    for (int r = 0; r < 4; r++)
+        s[r] = _mm512_add_ps(s[r], t[r]);
+    spread_four(_mm_div_ps(four_sums(s), count), mean);
+    for (int r = 0; r < 4; r++)
+        s[r] = t[r] = _mm512_setzero_ps();
+    for (j = 0; j + 32 <= c; j += 32)
+        for (int r = 0; r < 4; r++) {
+            __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x[r] + j), mean[r]),
+                   d1 = _mm512_sub_ps(_mm512_loadu_ps(x[r] + j + 16), mean[r]);
+            s[r] = _mm512_fmadd_ps(d0, d0, s[r]);
+            t[r] = _mm512_fmadd_ps(d1, d1, t[r]);
+        }
+    for (; j < c; j += 16)
+        for (int r = 0; r < 4; r++) {
+            const __mmask16 mask = lanes(c - j);
+            __m512 d = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, x[r] + j), mean[r]);
+            s[r] = _mm512_fmadd_ps(d, d, s[r]);
+        }
+    for (int r = 0; r < 4; r++)
+        s[r] = _mm512_add_ps(s[r], t[r]);
+    const __m128 variance = _mm_add_ps(_mm_div_ps(four_sums(s), count), _mm_set1_ps(eps));
+    spread_four(_mm_div_ps(_mm_set1_ps(1.0f), _mm_sqrt_ps(variance)), scale);
+}
+
+/* Where four rows from row i on begin; the last one stands for those that are not there. */
+static inline void four_rows(const float *x, size_t ldx, size_t i, size_t rows, const float *at[4])
+{
+    for (size_t r = 0; r < 4; r++)
+        at[r] = x + (i + r < rows ? i + r : rows - 1) * ldx;
+}
+
+/* Stores 16 values, or the lanes of a mask: whole vectors without one, which costs several times as much on some
+ * processors. */
+static inline void put_bf16(uint16_t *y, __mmask16 mask, __m512 v)
+{
+    if (mask == 0xFFFF)
+        _mm256_storeu_si256((__m256i *)y, to_bf16_fast(v));
+    else
+        _mm256_mask_storeu_epi16(y, mask, to_bf16_fast(v));
 }
 
 static inline __m512 normalise(__mmask16 mask, const float *x, __m512 mean, __m512 scale, const float *gamma,
@@ -44,28 +92,36 @@ void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size
                                      const float *beta, float eps, const uint16_t *add, size_t ldadd, uint16_t *y,
                                      size_t ldy, uint16_t *z, size_t ldz)
 {
-    for (size_t i = 0; i < rows; i++, x += ldx, add += ldadd, y += ldy, z += ldz) {
-        const __m512 mean = row_mean(x, c), scale = row_scale(x, c, mean, eps);
-        for (size_t j = 0; j < c; j += 16) {
-            const __mmask16 mask = lanes(c - j);
-            __m512 v = normalise(mask, x + j, mean, scale, gamma + j, beta + j);
-            _mm256_mask_storeu_epi16(y + j, mask, to_bf16_fast(v));
-            v = _mm512_add_ps(v, from_bf16(mask, add + j));
-            _mm256_mask_storeu_epi16(z + j, mask, to_bf16_fast(v));
-        }
+    for (size_t i = 0; i < rows; i += 4) {
+        const float *at[4];
+        __m512 mean[4], scale[4];
+        four_rows(x, ldx, i, rows, at);
+        four_moments(at, c, eps, mean, scale);
+        for (size_t r = 0; r < 4 && i + r < rows; r++)
+            for (size_t j = 0; j < c; j += 16) {
+                const __mmask16 mask = lanes(c - j);
+                __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], gamma + j, beta + j);
+                put_bf16(y + (i + r) * ldy + j, mask, v);
+                v = _mm512_add_ps(v, from_bf16(mask, add + (i + r) * ldadd + j));
+                put_bf16(z + (i + r) * ldz + j, mask, v);
+            }
     }
 }
 
 void KERNEL_NAME(layernorm_gelu_bf16)(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
                                       const float *beta, float eps, uint16_t *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i++, x += ldx, y += ldy) {
-        const __m512 mean = row_mean(x, c), scale = row_scale(x, c, mean, eps);
-        for (size_t j = 0; j < c; j += 16) {
-            const __mmask16 mask = lanes(c - j);
-            __m512 v = normalise(mask, x + j, mean, scale, gamma + j, beta + j);
-            _mm256_mask_storeu_epi16(y + j, mask, to_bf16_fast(short_gelu_f32(v)));
-        }
+    for (size_t i = 0; i < rows; i += 4) {
+        const float *at[4];
+        __m512 mean[4], scale[4];
+        four_rows(x, ldx, i, rows, at);
+        four_moments(at, c, eps, mean, scale);
+        for (size_t r = 0; r < 4 && i + r < rows; r++)
+            for (size_t j = 0; j < c; j += 16) {
+                const __mmask16 mask = lanes(c - j);
+                __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], gamma + j, beta + j);
+                put_bf16(y + (i + r) * ldy + j, mask, short_gelu_f32(v));
+            }
     }
 }
 
@@ -91,7 +147,7 @@ static inline __attribute__((always_inline)) void group_row(const bool both, siz
         const __mmask16 mask = lanes(both ? count - j : width);
         __m512 d = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, s + j), largest);
         __m512 e = _mm512_mul_ps(short_exp2_f32(_mm512_mul_ps(d, log2_e)), inverse);
-        _mm256_mask_storeu_epi16(p + j, mask, to_bf16_fast(e));
+        put_bf16(p + j, mask, e);
     }
 }
 

@@ -52,6 +52,9 @@ static inline __attribute__((always_inline)) void finish(const bool plain, const
             _mm256_mask_storeu_epi16(g->c_bf16 + at, mask0, to_bf16_fast(x0));
             if (mask1)
                 _mm256_mask_storeu_epi16(g->c_bf16 + at + 16, mask1, to_bf16_fast(x1));
+        } else if (columns >= 32) {
+            _mm512_storeu_ps(g->c + at, x0);
+            _mm512_storeu_ps(g->c + at + 16, x1);
         } else {
             _mm512_mask_storeu_ps(g->c + at, mask0, x0);
             if (mask1)
