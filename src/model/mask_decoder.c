@@ -246,8 +246,8 @@ static void fetch_fine_row(gemm_bf16_args *g, const void *level, size_t row, siz
 }
 
 /* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. Each product fetches the row
- * that the next one adds. */
-static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
+ * that the next one adds, the last one what row `next` begins with. */
+static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_t y, size_t next, uint8_t *scratch)
 {
     const model *m = j->m;
     const kernels *k = j->ex->k;
@@ -277,8 +277,8 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
             up.act = ACT_GELU;
             if (dz == 0)
                 fetch_fine_row(&up, j->features->s0, row0 + 1, 4 * side * c0);
-            else if (dy == 0)
-                fetch_fine_row(&up, j->features->s1, row1 + 1, 2 * side * c1);
+            else if (dy == 0 || next < side)
+                fetch_fine_row(&up, j->features->s1, dy == 0 ? row1 + 1 : 2 * next, 2 * side * c1);
             k->gemm_bf16(&up);
             k->pack_nk_bf16(4 * side, c0, full, c0, packed);
             k->gemm_bf16(&(gemm_bf16_args){.m = o->mask_count,
@@ -302,8 +302,9 @@ static void upscale_item(void *context, size_t item, int worker)
     uint8_t *scratch = j->scratch + (size_t)worker * j->scratch_bytes;
     if (!j->objects[item % j->count].mask_count)
         return;
-    if (decoder_narrow(j->m))
-        upscale_row_bf16(j, &j->objects[item % j->count], item / j->count, scratch);
+    if (decoder_narrow(j->m)) /* other threads probably take the items up to the one that this one takes next */
+        upscale_row_bf16(j, &j->objects[item % j->count], item / j->count,
+                         (item + (size_t)pool_threads(j->ex->pool)) / j->count, scratch);
     else
         upscale_row_f32(j, &j->objects[item % j->count], item / j->count, scratch);
 }

@@ -254,7 +254,7 @@ typedef struct decode_object {
     float *out[4];
 } decode_object;
 
-#define DECODE_OBJECTS 8
+#define DECODE_OBJECTS 4
 #define DECODE_FOLDED_SPARSE 26 /* most sparse tokens of an object that goes the fast way */
 
 /* How many of n objects without dense prompts, from the first on, one call may take: 1 to DECODE_OBJECTS. An object

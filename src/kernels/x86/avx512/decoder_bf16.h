@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* The sums of four vectors' lanes, each added as sum_f32 does. */
-static inline __m128 four_sums(const __m512 s[4])
+static inline __attribute__((always_inline)) __m128 four_sums(const __m512 s[4])
 {
     __m128 z[4];
     for (int r = 0; r < 4; r++) {
@@ -15,7 +15,7 @@ static inline __m128 four_sums(const __m512 s[4])
     return _mm_add_ps(_mm_add_ps(z[0], z[2]), _mm_add_ps(z[1], z[3]));
 }
 
-static inline void spread_four(__m128 x, __m512 to[4])
+static inline __attribute__((always_inline)) void spread_four(__m128 x, __m512 to[4])
 {
     const __m512 all = _mm512_broadcast_f32x4(x);
     to[0] = _mm512_permute_ps(all, 0x00);
@@ -25,7 +25,8 @@ static inline void spread_four(__m128 x, __m512 to[4])
 }
 
 /* Four rows' means, and one by their deviations: at a time, because a row's chain of operations is long. */
-static inline void four_moments(const float *const x[4], size_t c, float eps, __m512 mean[4], __m512 scale[4])
+static inline __attribute__((always_inline)) void four_moments(const float *const x[4], size_t c, float eps,
+                                                               __m512 mean[4], __m512 scale[4])
 {
     const __m128 count = _mm_set1_ps((float)c);
     __m512 s[4], t[4];
@@ -64,11 +65,11 @@ static inline void four_moments(const float *const x[4], size_t c, float eps, __
     spread_four(_mm_div_ps(_mm_set1_ps(1.0f), _mm_sqrt_ps(variance)), scale);
 }
 
-/* Where four rows from row i on begin; the last one stands for those that are not there. */
-static inline void four_rows(const float *x, size_t ldx, size_t i, size_t rows, const float *at[4])
+/* Four rows from row i on; the last one stands for those that are not there. */
+static inline void four_rows(size_t i, size_t rows, size_t row[4])
 {
     for (size_t r = 0; r < 4; r++)
-        at[r] = x + (i + r < rows ? i + r : rows - 1) * ldx;
+        row[r] = i + r < rows ? i + r : rows - 1;
 }
 
 /* Stores 16 values, or the lanes of a mask: whole vectors without one, which costs several times as much on some
@@ -81,11 +82,9 @@ static inline void put_bf16(uint16_t *y, __mmask16 mask, __m512 v)
         _mm256_mask_storeu_epi16(y, mask, to_bf16_fast(v));
 }
 
-static inline __m512 normalise(__mmask16 mask, const float *x, __m512 mean, __m512 scale, const float *gamma,
-                               const float *beta)
+static inline __m512 normalise(__mmask16 mask, const float *x, __m512 mean, __m512 scale, __m512 gamma, __m512 beta)
 {
-    __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x), mean), scale);
-    return _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, gamma), _mm512_maskz_loadu_ps(mask, beta));
+    return _mm512_fmadd_ps(_mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x), mean), scale), gamma, beta);
 }
 
 void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
@@ -93,18 +92,21 @@ void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size
                                      size_t ldy, uint16_t *z, size_t ldz)
 {
     for (size_t i = 0; i < rows; i += 4) {
-        const float *at[4];
+        size_t row[4];
+        four_rows(i, rows, row);
+        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
         __m512 mean[4], scale[4];
-        four_rows(x, ldx, i, rows, at);
         four_moments(at, c, eps, mean, scale);
-        for (size_t r = 0; r < 4 && i + r < rows; r++)
-            for (size_t j = 0; j < c; j += 16) {
-                const __mmask16 mask = lanes(c - j);
-                __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], gamma + j, beta + j);
-                put_bf16(y + (i + r) * ldy + j, mask, v);
-                v = _mm512_add_ps(v, from_bf16(mask, add + (i + r) * ldadd + j));
-                put_bf16(z + (i + r) * ldz + j, mask, v);
+        for (size_t j = 0; j < c; j += 16) {
+            const __mmask16 mask = lanes(c - j);
+            const __m512 g = _mm512_maskz_loadu_ps(mask, gamma + j), b = _mm512_maskz_loadu_ps(mask, beta + j);
+            for (int r = 0; r < 4; r++) {
+                __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], g, b);
+                put_bf16(y + row[r] * ldy + j, mask, v);
+                v = _mm512_add_ps(v, from_bf16(mask, add + row[r] * ldadd + j));
+                put_bf16(z + row[r] * ldz + j, mask, v);
             }
+        }
     }
 }
 
@@ -112,16 +114,19 @@ void KERNEL_NAME(layernorm_gelu_bf16)(size_t rows, size_t c, const float *x, siz
                                       const float *beta, float eps, uint16_t *y, size_t ldy)
 {
     for (size_t i = 0; i < rows; i += 4) {
-        const float *at[4];
+        size_t row[4];
+        four_rows(i, rows, row);
+        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
         __m512 mean[4], scale[4];
-        four_rows(x, ldx, i, rows, at);
         four_moments(at, c, eps, mean, scale);
-        for (size_t r = 0; r < 4 && i + r < rows; r++)
-            for (size_t j = 0; j < c; j += 16) {
-                const __mmask16 mask = lanes(c - j);
-                __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], gamma + j, beta + j);
-                put_bf16(y + (i + r) * ldy + j, mask, short_gelu_f32(v));
+        for (size_t j = 0; j < c; j += 16) {
+            const __mmask16 mask = lanes(c - j);
+            const __m512 g = _mm512_maskz_loadu_ps(mask, gamma + j), b = _mm512_maskz_loadu_ps(mask, beta + j);
+            for (int r = 0; r < 4; r++) {
+                const __m512 v = normalise(mask, at[r] + j, mean[r], scale[r], g, b);
+                put_bf16(y + row[r] * ldy + j, mask, short_gelu_f32(v));
             }
+        }
     }
 }
 
