@@ -49,6 +49,8 @@ typedef struct gemm_f32_args {
     const float *residual;  /* or NULL */
     size_t ldr;             /* floats from row to row of the residual */
     const uint16_t *b_bf16; /* for gemm_stored */
+    const void *fetch;      /* or NULL: as in gemm_bf16_args */
+    size_t fetch_bytes;
 } gemm_f32_args;
 typedef void gemm_f32_fn(const gemm_f32_args *args);
 

@@ -11,14 +11,15 @@ static void with_positions(const image_pass *p, size_t row, size_t rows, const f
                              (const float[]){1.0f, 1.0f}, out);
 }
 
-/* image_to_token attention of a block and the normalisation after it. */
+/* image_to_token attention of a block and the normalisation after it. Each product fetches the rows that the next steps
+ * read. */
 static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, float *positioned,
                          float *scores)
 {
     const kernels *k = p->ex->k;
     size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o);
     float *image = (float *)o->image + row * dim;
-    const float *a = positioned, *old = o->old ? o->old + row * dim : image;
+    const float *a = positioned, *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
     size_t depth = dim;
     if (p->scores_a) {
         depth = dim / 2;
@@ -34,7 +35,9 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                  .b_stride = depth * k->gemm_f32_nr,
                                  .c = scores,
                                  .ldc = PITCH,
-                                 .bias = o->scores_bias});
+                                 .bias = o->scores_bias,
+                                 .fetch = p->scores_a ? old : NULL, /* read just now otherwise */
+                                 .fetch_bytes = rows * dim * sizeof *old});
     k->softmax_groups_f32(rows, heads, o->tokens, scores, PITCH);
     k->gemm_f32(&(gemm_f32_args){.m = rows,
                                  .n = dim,
@@ -47,7 +50,9 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                  .ldc = dim,
                                  .bias = p->update_bias,
                                  .residual = old,
-                                 .ldr = dim});
+                                 .ldr = dim,
+                                 .fetch = p->scores_a ? positions : NULL,
+                                 .fetch_bytes = rows * dim * sizeof *positions});
     k->layernorm_f32(rows, dim, image, dim, p->norm->gamma, p->norm->beta, p->norm->eps, ACT_NONE, image, dim);
     with_positions(p, row, rows, image, positioned);
 }
@@ -64,6 +69,7 @@ void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, uint8
     size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
         size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, depth = p->queries_a ? dim / 2 : dim;
+        const float *values = (p->values ? (const float *)p->values : (const float *)o->image) + row * width;
         if (p->norm)
             update_block(p, o, row, rows, positioned, scores);
         k->gemm_f32(&(gemm_f32_args){.m = rows,
@@ -74,11 +80,12 @@ void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, uint8
                                      .b = o->queries,
                                      .b_stride = depth * k->gemm_f32_nr,
                                      .c = scores,
-                                     .ldc = PITCH});
+                                     .ldc = PITCH,
+                                     .fetch = p->norm ? NULL : values,
+                                     .fetch_bytes = rows * width * sizeof *values});
         k->transpose_f32(rows, columns, scores, PITCH, weights, BLOCK_PIXELS);
         k->softmax_step_f32(columns, rows, weights, BLOCK_PIXELS, largest, sum, rescale);
-        k->pack_kn_f32(rows, width, (p->values ? (const float *)p->values : (const float *)o->image) + row * width,
-                       width, packed);
+        k->pack_kn_f32(rows, width, values, width, packed);
         k->gemm_f32(&(gemm_f32_args){.m = columns,
                                      .n = width,
                                      .k = rows,

@@ -198,8 +198,8 @@ static const uint16_t *fine_row_bf16(const void *level, size_t at)
 }
 
 /* One row of tokens through both transposed convolutions to its four rows of the masks: nothing of the enlarged maps is
- * in memory whole. */
-static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t y, uint8_t *scratch)
+ * in memory whole. Each product fetches the row that the next one adds, the last one what row `next` begins with. */
+static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t y, size_t next, uint8_t *scratch)
 {
     const model *m = j->m;
     const kernels *k = j->ex->k;
@@ -212,14 +212,38 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
         memcpy(vectors + i * c0, o->hyper + o->mask[i] * c0, c0 * sizeof *vectors);
     for (size_t dy = 0; dy < 2; dy++) {
         size_t row1 = 2 * y + dy;
-        ops_gemm(k, &m->up0[dy], side, (const float *)o->image + y * side * dim, dim, half, 2 * c1, NULL, ACT_NONE,
-                 fine_row(j->features->s1, row1 * 2 * side * c1), 2 * c1);
+        gemm_f32_args up = {.m = side,
+                            .k = dim,
+                            .a = (const float *)o->image + y * side * dim,
+                            .lda = dim,
+                            .c = half,
+                            .ldc = 2 * c1,
+                            .bias = m->up0[dy].bias,
+                            .residual = fine_row(j->features->s1, row1 * 2 * side * c1),
+                            .ldr = 2 * c1,
+                            .fetch = fine_row(j->features->s0, 2 * row1 * 4 * side * c0),
+                            .fetch_bytes = 4 * side * c0 * sizeof(float)};
+        ops_product(k, &m->up0[dy], 0, up);
         k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half,
                          c1);
         for (size_t dz = 0; dz < 2; dz++) {
             size_t row0 = 2 * row1 + dz;
-            ops_gemm(k, &m->up1[dz], 2 * side, half, c1, full, 2 * c0, NULL, ACT_NONE,
-                     fine_row(j->features->s0, row0 * 4 * side * c0), 2 * c0);
+            up = (gemm_f32_args){.m = 2 * side,
+                                 .k = c1,
+                                 .a = half,
+                                 .lda = c1,
+                                 .c = full,
+                                 .ldc = 2 * c0,
+                                 .bias = m->up1[dz].bias,
+                                 .residual = fine_row(j->features->s0, row0 * 4 * side * c0),
+                                 .ldr = 2 * c0};
+            if (dz == 0)
+                up.fetch = fine_row(j->features->s0, (row0 + 1) * 4 * side * c0),
+                up.fetch_bytes = 4 * side * c0 * sizeof(float);
+            else if (dy == 0 || next < side)
+                up.fetch = fine_row(j->features->s1, (dy == 0 ? row1 + 1 : 2 * next) * 2 * side * c1),
+                up.fetch_bytes = 2 * side * c1 * sizeof(float);
+            ops_product(k, &m->up1[dz], 0, up);
             k->activate_f32(4 * side * c0, ACT_GELU, full, full);
             /* Pixels as columns: the product with the masks' vectors comes out as rows of masks. */
             k->pack_nk_f32(4 * side, c0, full, c0, packed);
@@ -245,8 +269,7 @@ static void fetch_fine_row(gemm_bf16_args *g, const void *level, size_t row, siz
     g->fetch_bytes = elements * sizeof(uint16_t);
 }
 
-/* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. Each product fetches the row
- * that the next one adds, the last one what row `next` begins with. */
+/* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. */
 static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_t y, size_t next, uint8_t *scratch)
 {
     const model *m = j->m;
@@ -302,11 +325,10 @@ static void upscale_item(void *context, size_t item, int worker)
     uint8_t *scratch = j->scratch + (size_t)worker * j->scratch_bytes;
     if (!j->objects[item % j->count].mask_count)
         return;
-    if (decoder_narrow(j->m)) /* other threads probably take the items up to the one that this one takes next */
-        upscale_row_bf16(j, &j->objects[item % j->count], item / j->count,
-                         (item + (size_t)pool_threads(j->ex->pool)) / j->count, scratch);
-    else
-        upscale_row_f32(j, &j->objects[item % j->count], item / j->count, scratch);
+    /* Other threads probably take the items up to the one that this one takes next. */
+    const size_t next = (item + (size_t)pool_threads(j->ex->pool)) / j->count;
+    (decoder_narrow(j->m) ? upscale_row_bf16 : upscale_row_f32)(j, &j->objects[item % j->count], item / j->count, next,
+                                                                scratch);
 }
 
 void decode_masks(const model *m, const exec *ex, const pyramid *features, const decode_object *objects, size_t count)

@@ -152,6 +152,10 @@ static problem make(const check *t, bool stored, size_t m, size_t n, size_t k, a
         fill(r, p.c_height, n, g->ldr, p.kind);
         g->residual = r;
     }
+    if (random_below(3) == 0) { /* anything: it changes no result */
+        g->fetch_bytes = random_below(100000);
+        g->fetch = (const char *)g->a + random_below(1000);
+    }
     describe("m %zu n %zu k %zu act %d%s%s%s%s lda %zu b_stride %zu ldc %zu values %d", m, n, k, (int)act,
              g->c_rows ? " c_rows" : "", g->accumulate ? " accumulate" : "", g->c_scale ? " c_scale" : "",
              p.residual == RESIDUAL_C       ? " residual C"

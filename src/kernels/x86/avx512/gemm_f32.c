@@ -243,6 +243,13 @@ static const uint8_t *panel_of(const gemm_f32_args *g, bool stored, size_t j)
                   : (const uint8_t *)(g->b + j / NR * g->b_stride);
 }
 
+/* Bytes of the caller's next memory for each k of each tile. */
+static size_t step_of_fetch(const gemm_f32_args *g)
+{
+    const size_t steps = (g->m + MR - 1) / MR * ((g->n + NR - 1) / NR) * g->k;
+    return steps ? (g->fetch_bytes + steps - 1) / steps : 0;
+}
+
 static void multiply(const gemm_f32_args *g, const bool stored)
 {
     _Alignas(64) float sum[MR * NR];
@@ -253,17 +260,21 @@ static void multiply(const gemm_f32_args *g, const bool stored)
     /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
      * take a row, because a tile of few rows is bound by latency. */
     const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
+    const size_t fetch_step = step_of_fetch(g);
+    uintptr_t fetched = (uintptr_t)g->fetch;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
         for (size_t j = 0; j < g->n; j += NR) {
             const size_t wide = g->n - j;
             const uint8_t *b = panel_of(g, stored, j);
             /* The next panel comes into the cache piece by piece while this one is used; one that is used only once,
-             * from a little ahead. Prefetching past the end of B does no harm. */
-            const size_t step = tiles_left == 1 || wide > NR ? (STEP(stored) + tiles_left - 1) / tiles_left : 0;
+             * from a little ahead; or what the caller wants. Prefetching past the end of B does no harm. */
+            size_t step = tiles_left == 1 || wide > NR ? (STEP(stored) + tiles_left - 1) / tiles_left : 0;
             uintptr_t ahead = tiles_left == 1 ? (uintptr_t)b + AHEAD
                               : wide > NR     ? (uintptr_t)panel_of(g, stored, j + NR)
                                               : (uintptr_t)b;
+            if (g->fetch)
+                step = fetch_step, ahead = fetched;
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
                 tile_fn *const fn = tiles[stored][rows - 1][wide > 16];
@@ -278,6 +289,7 @@ static void multiply(const gemm_f32_args *g, const bool stored)
                 i += rows;
                 ahead += step * g->k;
             }
+            fetched += fetch_step * g->k * tiles_left;
         }
     }
 }
