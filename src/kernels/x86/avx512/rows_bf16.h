@@ -1,6 +1,6 @@
 /* Operators on rows with bfloat16 results, for two levels: KERNEL_NAME(op) names the functions, and the conversion to
  * bfloat16 is the best that the including file is compiled for. */
-#include "kernels/x86/avx512/math.h"
+#include "kernels/x86/avx512/moments.h"
 
 #include <math.h>
 
@@ -14,69 +14,84 @@ static inline void fetch_ahead(const float *x)
     _mm_prefetch((const char *)((uintptr_t)x + AHEAD + 64), _MM_HINT_T0);
 }
 
+/* 32 values at once. */
+static inline void put_two_bf16(uint16_t *y, __m512 v0, __m512 v1)
+{
+#if defined(__AVX512BF16__)
+    _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(v1, v0));
+#else
+    _mm256_storeu_si256((__m256i *)y, to_bf16(v0));
+    _mm256_storeu_si256((__m256i *)(y + 16), to_bf16(v1));
+#endif
+}
+
 void KERNEL_NAME(layernorm_bf16)(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
                                  const float *beta, float eps, uint16_t *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i++, x += ldx, y += ldy) {
-        __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    for (size_t i = 0; i < rows; i += 4) {
+        size_t row[4];
+        four_rows(i, rows, row);
+        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
+        __m512 mean[4], scale[4];
+        for (size_t j = 0; j < c; j += 32)
+            for (int r = 0; r < 4; r++)
+                fetch_ahead(at[r] + j);
+        four_moments(at, c, eps, mean, scale);
         size_t j = 0;
         for (; j + 32 <= c; j += 32) {
-            s0 = _mm512_add_ps(s0, _mm512_loadu_ps(x + j));
-            s1 = _mm512_add_ps(s1, _mm512_loadu_ps(x + j + 16));
-            fetch_ahead(x + j);
-        }
-        for (; j < c; j += 16)
-            s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(lanes(c - j), x + j));
-        const __m512 mean = _mm512_set1_ps(sum_f32(_mm512_add_ps(s0, s1)) / (float)c);
-        s0 = s1 = _mm512_setzero_ps();
-        for (j = 0; j + 32 <= c; j += 32) {
-            __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + j), mean),
-                   d1 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16), mean);
-            s0 = _mm512_fmadd_ps(d0, d0, s0);
-            s1 = _mm512_fmadd_ps(d1, d1, s1);
+            const __m512 g0 = _mm512_loadu_ps(gamma + j), b0 = _mm512_loadu_ps(beta + j);
+            const __m512 g1 = _mm512_loadu_ps(gamma + j + 16), b1 = _mm512_loadu_ps(beta + j + 16);
+            for (int r = 0; r < 4; r++) {
+                __m512 v0 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(at[r] + j), mean[r]), scale[r]);
+                __m512 v1 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(at[r] + j + 16), mean[r]), scale[r]);
+                put_two_bf16(y + row[r] * ldy + j, _mm512_fmadd_ps(v0, g0, b0), _mm512_fmadd_ps(v1, g1, b1));
+            }
         }
         for (; j < c; j += 16) {
-            __m512 d = _mm512_maskz_sub_ps(lanes(c - j), _mm512_maskz_loadu_ps(lanes(c - j), x + j), mean);
-            s0 = _mm512_fmadd_ps(d, d, s0);
-        }
-        const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(sum_f32(_mm512_add_ps(s0, s1)) / (float)c + eps));
-        for (j = 0; j + 16 <= c; j += 16) {
-            __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + j), mean), scale);
-            v = _mm512_fmadd_ps(v, _mm512_loadu_ps(gamma + j), _mm512_loadu_ps(beta + j));
-            _mm256_storeu_si256((__m256i *)(y + j), to_bf16_fast(v));
-        }
-        if (j < c) {
             const __mmask16 mask = lanes(c - j);
-            __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + j), mean), scale);
-            v = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, gamma + j), _mm512_maskz_loadu_ps(mask, beta + j));
-            _mm256_mask_storeu_epi16(y + j, mask, to_bf16_fast(v));
+            const __m512 g = _mm512_maskz_loadu_ps(mask, gamma + j), b = _mm512_maskz_loadu_ps(mask, beta + j);
+            for (int r = 0; r < 4; r++) {
+                __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, at[r] + j), mean[r]), scale[r]);
+                _mm256_mask_storeu_epi16(y + row[r] * ldy + j, mask, to_bf16_fast(_mm512_fmadd_ps(v, g, b)));
+            }
         }
     }
+}
+
+/* The largest of a row's scores. */
+static inline float row_top(size_t n, const float *s)
+{
+    const __m512 lowest = _mm512_set1_ps(-INFINITY);
+    __m512 m0 = lowest, m1 = lowest;
+    size_t j = 0;
+    for (; j + 32 <= n; j += 32) {
+        m0 = _mm512_max_ps(m0, _mm512_loadu_ps(s + j));
+        m1 = _mm512_max_ps(m1, _mm512_loadu_ps(s + j + 16));
+    }
+    for (; j < n; j += 16)
+        m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(lowest, lanes(n - j), s + j));
+    return max_f32(_mm512_max_ps(m0, m1));
 }
 
 void KERNEL_NAME(softmax_step_bf16)(size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p,
                                     size_t ldp, float *max_, float *sum, float *scale)
 {
-    const __m512 lowest = _mm512_set1_ps(-INFINITY), step = _mm512_set1_ps(factor * LOG2_E);
+    const __m512 step = _mm512_set1_ps(factor * LOG2_E);
+    float next = rows ? row_top(n, s) : 0.0f;
     for (size_t i = 0; i < rows; i++, s += lds, p += ldp) {
-        __m512 m0 = lowest, m1 = lowest;
-        size_t j = 0;
-        for (; j + 32 <= n; j += 32) {
-            m0 = _mm512_max_ps(m0, _mm512_loadu_ps(s + j));
-            m1 = _mm512_max_ps(m1, _mm512_loadu_ps(s + j + 16));
-        }
-        for (; j < n; j += 16)
-            m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(lowest, lanes(n - j), s + j));
+        /* The next row's largest score before this one's exponentials, which it then need not wait for. */
+        const float top = next, here = factor * top;
+        if (i + 1 < rows)
+            next = row_top(n, s + lds);
+        size_t j;
         /* The difference is taken before the factor: one that is huge cancels without the rounding of a product. */
-        const float top = max_f32(_mm512_max_ps(m0, m1)), here = factor * top;
         const float largest = here > max_[i] ? here : max_[i];
         const __m512 least = _mm512_set1_ps(here > max_[i] ? top : largest / factor);
         __m512 t0 = _mm512_setzero_ps(), t1 = t0;
         for (j = 0; j + 32 <= n; j += 32) {
             __m512 e0 = short_exp2_f32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + j), least), step));
             __m512 e1 = short_exp2_f32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + j + 16), least), step));
-            _mm256_storeu_si256((__m256i *)(p + j), to_bf16_fast(e0));
-            _mm256_storeu_si256((__m256i *)(p + j + 16), to_bf16_fast(e1));
+            put_two_bf16(p + j, e0, e1);
             t0 = _mm512_add_ps(t0, e0);
             t1 = _mm512_add_ps(t1, e1);
         }
