@@ -197,6 +197,18 @@ static const uint16_t *fine_row_bf16(const void *level, size_t at)
     return level ? (const uint16_t *)level + at : NULL;
 }
 
+/* Row `row` of a fine level comes into the cache while g is computed. */
+static void fetch_fine_row(gemm_f32_args *g, const void *level, size_t row, size_t elements)
+{
+    g->fetch = fine_row(level, row * elements);
+    g->fetch_bytes = elements * sizeof(float);
+}
+static void fetch_fine_row_bf16(gemm_bf16_args *g, const void *level, size_t row, size_t elements)
+{
+    g->fetch = fine_row_bf16(level, row * elements);
+    g->fetch_bytes = elements * sizeof(uint16_t);
+}
+
 /* One row of tokens through both transposed convolutions to its four rows of the masks: nothing of the enlarged maps is
  * in memory whole. Each product fetches the row that the next one adds, the last one what row `next` begins with. */
 static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t y, size_t next, uint8_t *scratch)
@@ -220,9 +232,8 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
                             .ldc = 2 * c1,
                             .bias = m->up0[dy].bias,
                             .residual = fine_row(j->features->s1, row1 * 2 * side * c1),
-                            .ldr = 2 * c1,
-                            .fetch = fine_row(j->features->s0, 2 * row1 * 4 * side * c0),
-                            .fetch_bytes = 4 * side * c0 * sizeof(float)};
+                            .ldr = 2 * c1};
+        fetch_fine_row(&up, j->features->s0, 2 * row1, 4 * side * c0);
         ops_product(k, &m->up0[dy], 0, up);
         k->layernorm_f32(2 * side, c1, half, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, ACT_GELU, half,
                          c1);
@@ -238,11 +249,9 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
                                  .residual = fine_row(j->features->s0, row0 * 4 * side * c0),
                                  .ldr = 2 * c0};
             if (dz == 0)
-                up.fetch = fine_row(j->features->s0, (row0 + 1) * 4 * side * c0),
-                up.fetch_bytes = 4 * side * c0 * sizeof(float);
+                fetch_fine_row(&up, j->features->s0, row0 + 1, 4 * side * c0);
             else if (dy == 0 || next < side)
-                up.fetch = fine_row(j->features->s1, (dy == 0 ? row1 + 1 : 2 * next) * 2 * side * c1),
-                up.fetch_bytes = 2 * side * c1 * sizeof(float);
+                fetch_fine_row(&up, j->features->s1, dy == 0 ? row1 + 1 : 2 * next, 2 * side * c1);
             ops_product(k, &m->up1[dz], 0, up);
             k->activate_f32(4 * side * c0, ACT_GELU, full, full);
             /* Pixels as columns: the product with the masks' vectors comes out as rows of masks. */
@@ -260,13 +269,6 @@ static void upscale_row_f32(const upscale_job *j, const decode_object *o, size_t
                 memcpy(o->out[i] + row0 * 4 * side, rows + i * 4 * side, 4 * side * sizeof *rows);
         }
     }
-}
-
-/* Row `row` of a fine level comes into the cache while g is computed. */
-static void fetch_fine_row(gemm_bf16_args *g, const void *level, size_t row, size_t elements)
-{
-    g->fetch = fine_row_bf16(level, row * elements);
-    g->fetch_bytes = elements * sizeof(uint16_t);
 }
 
 /* The same with bfloat16 operands: s1 and s0 join the sums, GELU follows in the epilogue. */
@@ -288,7 +290,7 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
         up.c = sums;
         up.ldc = up.ldadd = 2 * c1;
         up.add_bf16 = fine_row_bf16(j->features->s1, row1 * 2 * side * c1);
-        fetch_fine_row(&up, j->features->s0, 2 * row1, 4 * side * c0);
+        fetch_fine_row_bf16(&up, j->features->s0, 2 * row1, 4 * side * c0);
         k->gemm_bf16(&up);
         k->layernorm_gelu_bf16(2 * side, c1, sums, c1, m->up0_norm.gamma, m->up0_norm.beta, m->up0_norm.eps, half, c1);
         for (size_t dz = 0; dz < 2; dz++) {
@@ -299,9 +301,9 @@ static void upscale_row_bf16(const upscale_job *j, const decode_object *o, size_
             up.add_bf16 = fine_row_bf16(j->features->s0, row0 * 4 * side * c0);
             up.act = ACT_GELU;
             if (dz == 0)
-                fetch_fine_row(&up, j->features->s0, row0 + 1, 4 * side * c0);
+                fetch_fine_row_bf16(&up, j->features->s0, row0 + 1, 4 * side * c0);
             else if (dy == 0 || next < side)
-                fetch_fine_row(&up, j->features->s1, dy == 0 ? row1 + 1 : 2 * next, 2 * side * c1);
+                fetch_fine_row_bf16(&up, j->features->s1, dy == 0 ? row1 + 1 : 2 * next, 2 * side * c1);
             k->gemm_bf16(&up);
             k->pack_nk_bf16(4 * side, c0, full, c0, packed);
             k->gemm_bf16(&(gemm_bf16_args){.m = o->mask_count,

@@ -1,6 +1,7 @@
 /* C = epilogue(A B) in register tiles of 6 rows and 16 columns: 12 sums, two vectors of B and one of A in 16 registers.
  * B is of floats, or of bfloat16 pairs, which become floats in a register: a shift or a mask for 12 multiply-adds. */
 #include "kernels/x86/avx2/math.h"
+#include "kernels/x86/fetch.h"
 
 #include <stdbool.h>
 
@@ -200,13 +201,6 @@ static const uint8_t *panel_of(const gemm_f32_args *g, bool stored, size_t j)
     return (const uint8_t *)(g->b_bf16 + j / GEMM_BF16_NR * g->b_stride + j % GEMM_BF16_NR * 2);
 }
 
-/* Bytes of the caller's next memory for each k of each tile. */
-static size_t step_of_fetch(const gemm_f32_args *g)
-{
-    const size_t steps = (g->m + MR - 1) / MR * ((g->n + NR - 1) / NR) * g->k;
-    return steps ? (g->fetch_bytes + steps - 1) / steps : 0;
-}
-
 static void multiply(const gemm_f32_args *g, const bool stored)
 {
     _Alignas(32) float sum[MR * NR];
@@ -217,7 +211,7 @@ static void multiply(const gemm_f32_args *g, const bool stored)
     /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
      * take a row, because a tile of few rows is bound by latency. */
     const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
-    const size_t fetch_step = step_of_fetch(g);
+    const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k);
     uintptr_t fetched = (uintptr_t)g->fetch;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
@@ -231,7 +225,7 @@ static void multiply(const gemm_f32_args *g, const bool stored)
                               : wide > NR     ? (uintptr_t)panel_of(g, stored, j + NR)
                                               : (uintptr_t)b;
             if (g->fetch)
-                step = fetch_step, ahead = fetched;
+                step = wanted_step, ahead = fetched;
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
                 tile_fn *const fn = tiles[stored][rows - 1][wide > 8];
@@ -245,7 +239,7 @@ static void multiply(const gemm_f32_args *g, const bool stored)
                 i += rows;
                 ahead += step * g->k;
             }
-            fetched += fetch_step * g->k * tiles_left;
+            fetched += wanted_step * g->k * tiles_left;
         }
     }
 }

@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-/* Stores 16 values, or the lanes of a mask: whole vectors without one, which costs several times as much on some
- * processors. */
+/* Stores 16 values, or the lanes of a mask; whole vectors without one, which is a little faster (3 to 7 % of these
+ * operators on a Zen 5). */
 static inline void put_bf16(uint16_t *y, __mmask16 mask, __m512 v)
 {
     if (mask == 0xFFFF)
@@ -24,8 +24,8 @@ void KERNEL_NAME(layernorm_add_bf16)(size_t rows, size_t c, const float *x, size
 {
     for (size_t i = 0; i < rows; i += 4) {
         size_t row[4];
-        four_rows(i, rows, row);
-        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
+        const float *at[4];
+        four_rows(x, ldx, i, rows, row, at);
         __m512 mean[4], scale[4];
         four_moments(at, c, eps, mean, scale);
         for (size_t j = 0; j < c; j += 16) {
@@ -46,8 +46,8 @@ void KERNEL_NAME(layernorm_gelu_bf16)(size_t rows, size_t c, const float *x, siz
 {
     for (size_t i = 0; i < rows; i += 4) {
         size_t row[4];
-        four_rows(i, rows, row);
-        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
+        const float *at[4];
+        four_rows(x, ldx, i, rows, row, at);
         __m512 mean[4], scale[4];
         four_moments(at, c, eps, mean, scale);
         for (size_t j = 0; j < c; j += 16) {

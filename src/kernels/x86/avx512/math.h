@@ -32,6 +32,21 @@ static inline float max_f32(__m512 x)
     return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
 }
 
+/* The largest of n values and `from`. */
+static inline float row_max_f32(float from, size_t n, const float *x)
+{
+    const __m512 start = _mm512_set1_ps(from);
+    __m512 m0 = start, m1 = start;
+    size_t j = 0;
+    for (; j + 32 <= n; j += 32) {
+        m0 = _mm512_max_ps(m0, _mm512_loadu_ps(x + j));
+        m1 = _mm512_max_ps(m1, _mm512_loadu_ps(x + j + 16));
+    }
+    for (; j < n; j += 16)
+        m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(start, lanes(n - j), x + j));
+    return max_f32(_mm512_max_ps(m0, m1));
+}
+
 /* exp(x) for x <= 0, minus infinity included, within 1 ULP; 0 where that is below 2^-126. */
 static inline __m512 exp_f32(__m512 x)
 {

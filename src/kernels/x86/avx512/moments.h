@@ -66,11 +66,13 @@ static inline __attribute__((always_inline)) void four_moments(const float *cons
     spread_four(_mm_div_ps(_mm_set1_ps(1.0f), _mm_sqrt_ps(variance)), scale);
 }
 
-/* Four rows from row i on; the last one stands for those that are not there. */
-static inline void four_rows(size_t i, size_t rows, size_t row[4])
+/* Four rows from row i on, and where they begin; the last one stands for those that are not there. */
+static inline void four_rows(const float *x, size_t ldx, size_t i, size_t rows, size_t row[4], const float *at[4])
 {
-    for (size_t r = 0; r < 4; r++)
+    for (size_t r = 0; r < 4; r++) {
         row[r] = i + r < rows ? i + r : rows - 1;
+        at[r] = x + row[r] * ldx;
+    }
 }
 
 #endif

@@ -30,8 +30,8 @@ void KERNEL_NAME(layernorm_bf16)(size_t rows, size_t c, const float *x, size_t l
 {
     for (size_t i = 0; i < rows; i += 4) {
         size_t row[4];
-        four_rows(i, rows, row);
-        const float *const at[4] = {x + row[0] * ldx, x + row[1] * ldx, x + row[2] * ldx, x + row[3] * ldx};
+        const float *at[4];
+        four_rows(x, ldx, i, rows, row, at);
         __m512 mean[4], scale[4];
         for (size_t j = 0; j < c; j += 32)
             for (int r = 0; r < 4; r++)
@@ -58,31 +58,16 @@ void KERNEL_NAME(layernorm_bf16)(size_t rows, size_t c, const float *x, size_t l
     }
 }
 
-/* The largest of a row's scores. */
-static inline float row_top(size_t n, const float *s)
-{
-    const __m512 lowest = _mm512_set1_ps(-INFINITY);
-    __m512 m0 = lowest, m1 = lowest;
-    size_t j = 0;
-    for (; j + 32 <= n; j += 32) {
-        m0 = _mm512_max_ps(m0, _mm512_loadu_ps(s + j));
-        m1 = _mm512_max_ps(m1, _mm512_loadu_ps(s + j + 16));
-    }
-    for (; j < n; j += 16)
-        m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(lowest, lanes(n - j), s + j));
-    return max_f32(_mm512_max_ps(m0, m1));
-}
-
 void KERNEL_NAME(softmax_step_bf16)(size_t rows, size_t n, const float *s, size_t lds, float factor, uint16_t *p,
                                     size_t ldp, float *max_, float *sum, float *scale)
 {
     const __m512 step = _mm512_set1_ps(factor * LOG2_E);
-    float next = rows ? row_top(n, s) : 0.0f;
+    float next = rows ? row_max_f32(-INFINITY, n, s) : 0.0f;
     for (size_t i = 0; i < rows; i++, s += lds, p += ldp) {
         /* The next row's largest score before this one's exponentials, which it then need not wait for. */
         const float top = next, here = factor * top;
         if (i + 1 < rows)
-            next = row_top(n, s + lds);
+            next = row_max_f32(-INFINITY, n, s + lds);
         size_t j;
         /* The difference is taken before the factor: one that is huge cancels without the rounding of a product. */
         const float largest = here > max_[i] ? here : max_[i];

@@ -51,17 +51,8 @@ void k_layernorm_f32_avx512(size_t rows, size_t c, const float *x, size_t ldx, c
 void k_softmax_step_f32_avx512(size_t rows, size_t n, float *s, size_t lds, float *max_, float *sum, float *scale)
 {
     for (size_t i = 0; i < rows; i++, s += lds) {
-        const __m512 before = _mm512_set1_ps(max_[i]);
-        __m512 m0 = before, m1 = before;
-        size_t j = 0;
-        for (; j + 32 <= n; j += 32) {
-            m0 = _mm512_max_ps(m0, _mm512_loadu_ps(s + j));
-            m1 = _mm512_max_ps(m1, _mm512_loadu_ps(s + j + 16));
-        }
-        for (; j < n; j += 16)
-            m0 = _mm512_max_ps(m0, _mm512_mask_loadu_ps(before, lanes(n - j), s + j));
-        const __m512 largest = _mm512_set1_ps(max_f32(_mm512_max_ps(m0, m1)));
-
+        const __m512 largest = _mm512_set1_ps(row_max_f32(max_[i], n, s));
+        size_t j;
         __m512 t0 = _mm512_setzero_ps(), t1 = t0;
         for (j = 0; j + 32 <= n; j += 32) {
             __m512 e0 = exp_f32(_mm512_sub_ps(_mm512_loadu_ps(s + j), largest));
@@ -77,7 +68,7 @@ void k_softmax_step_f32_avx512(size_t rows, size_t n, float *s, size_t lds, floa
             _mm512_mask_storeu_ps(s + j, mask, e);
             t0 = _mm512_mask_add_ps(t0, mask, t0, e);
         }
-        scale[i] = _mm512_cvtss_f32(exp_f32(_mm512_sub_ps(before, largest)));
+        scale[i] = _mm512_cvtss_f32(exp_f32(_mm512_sub_ps(_mm512_set1_ps(max_[i]), largest)));
         sum[i] = sum[i] * scale[i] + sum_f32(_mm512_add_ps(t0, t1));
         max_[i] = _mm512_cvtss_f32(largest);
     }

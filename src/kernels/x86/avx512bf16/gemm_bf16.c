@@ -1,6 +1,7 @@
 /* C = epilogue(A B) in register tiles of 14 rows and 32 columns, as gemm_f32 for AVX-512, with two products a step: a
  * broadcast pair of A's row by a vector of B's pairs. */
 #include "kernels/x86/avx512bf16/finish.h"
+#include "kernels/x86/fetch.h"
 
 #include <string.h>
 
@@ -183,13 +184,6 @@ static inline void fetch_rows(const gemm_bf16_args *g, size_t i0, size_t rows, s
     }
 }
 
-/* Bytes of the caller's next memory for each pair of each tile. */
-static size_t step_of_fetch(const gemm_bf16_args *g)
-{
-    const size_t pairs = (g->m + MR - 1) / MR * ((g->n + NR - 1) / NR) * (g->k / 2);
-    return pairs ? (g->fetch_bytes + pairs - 1) / pairs : 0;
-}
-
 void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
 {
     _Alignas(64) float sum[MR * NR];
@@ -197,7 +191,7 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
     /* Whole tiles that need a bias at most go from the registers to C. */
     const bool direct = epilogue_is_plain(g) && g->act == ACT_NONE && !g->c_rows;
     const size_t block = g->k ? BLOCK_ELEMENTS / g->k / MR * MR + MR : MR;
-    const size_t fetch_step = step_of_fetch(g);
+    const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k / 2);
     uintptr_t fetched = (uintptr_t)g->fetch;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
         const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
@@ -210,7 +204,7 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
             size_t step = tiles_left == 1 || columns > NR ? (2 * NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
             uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
             if (g->fetch)
-                step = fetch_step, ahead = fetched;
+                step = wanted_step, ahead = fetched;
             for (size_t left = tiles_left, i = i0; left; left--) {
                 const size_t rows = (i0 + m - i) / left;
                 tile_fn *const fn = tiles[rows - 1][to][columns > 16];
@@ -225,7 +219,7 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
                 i += rows;
                 ahead += step * (g->k / 2);
             }
-            fetched += fetch_step * (g->k / 2) * tiles_left;
+            fetched += wanted_step * (g->k / 2) * tiles_left;
         }
     }
 }
