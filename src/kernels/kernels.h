@@ -85,8 +85,8 @@ typedef struct gemm_bf16_args {
     const uint16_t *a;
     size_t lda; /* elements from row to row of A */
     const uint16_t *b;
-    size_t b_stride; /* elements from panel to panel; K * NR unless a part of a longer k, cut at a multiple of
-                        GEMM_BF16_K, is used */
+    size_t b_stride; /* elements from panel to panel; K * NR unless a part of a longer k, cut at a pair, is used: then
+                        what follows in a panel up to K is read too, must be finite, and counts as 0 */
     float *c;
     uint16_t *c_bf16;
     size_t ldc;               /* elements from row to row of C */

@@ -170,8 +170,8 @@ static sam2_status validate(const model_config *c, sam2_error *error)
     for (int i = 0; i < c->block_count; i++)
         NEED(c->blocks[i].window || !c->blocks[i].pool, "block %d is global and pools its queries; that cannot be used",
              i);
-    NEED(c->d_model >= 16 && c->d_model <= 1024 && c->d_model % 16 == 0,
-         "d_model is %d; multiples of 16 up to 1024 can be used", c->d_model);
+    NEED(c->d_model >= 32 && c->d_model <= 1024 && c->d_model % 32 == 0,
+         "d_model is %d; multiples of 32 up to 1024 can be used", c->d_model);
     NEED(c->memory_dim >= 4 && c->memory_dim % 4 == 0 && c->d_model % c->memory_dim == 0,
          "memory dimension %d does not divide d_model %d", c->memory_dim, c->d_model);
     NEED(c->memory_slots >= 1 && c->memory_slots <= 64, "num_maskmem is %d; 1 to 64 can be used", c->memory_slots);

@@ -91,8 +91,8 @@ static sam2_status validate(const model_config *c, sam2_error *error)
          CONFIG_MAX_BLOCKS);
     NEED(c->window_spec[0] >= 1 && c->window_spec[0] <= CONFIG_MAX_SIDE, "window_size is %d; 1 to 64 can be used",
          c->window_spec[0]);
-    NEED(c->d_model >= 16 && c->d_model <= 1024 && c->d_model % 16 == 0,
-         "out_chans is %d; multiples of 16 up to 1024 can be used", c->d_model);
+    NEED(c->d_model >= 32 && c->d_model <= 1024 && c->d_model % 32 == 0,
+         "out_chans is %d; multiples of 32 up to 1024 can be used", c->d_model);
     NEED(c->decoder_mlp >= 1 && c->decoder_mlp <= 1 << 16, "mlp_dim is %d", c->decoder_mlp);
     NEED(c->iou_hidden >= 1 && c->iou_hidden <= 1 << 16, "iou_head_hidden_dim is %d", c->iou_hidden);
 #undef NEED

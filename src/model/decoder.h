@@ -61,15 +61,15 @@ void transform_folded(const model *m, const exec *ex, const token_rows *t, const
  * token. Operands that may be of either type are void. */
 typedef struct pass_object {
     size_t tokens;
-    const void *scores;       /* image_to_token: packed [scores_k, columns] */
+    const void *keys;         /* image_to_token: packed [d_model, columns]; rows [tokens, d_model / 2] with `queried` */
     const float *scores_bias; /* [columns], or NULL */
     const void *update;       /* packed [columns, d_model]: each column's value, projected */
-    const void *queries;      /* token_to_image: packed [queries_k, columns] */
+    const void *queries;      /* token_to_image: packed [d_model, columns]; rows [tokens, d_model / 2] with `asked` */
     const float *old;         /* [pixels, d_model] that the update is added to; NULL: the image */
     void *image;
     float *attended; /* out: [tokens, d_model / 2] */
     /* Each item's part of the attention: largest scores, sums of exponentials [items][columns], weighted rows
-     * [items][columns][width]. */
+     * [items][columns][pass_width]. */
     float *largest, *sum, *weighted;
 } pass_object;
 
@@ -77,21 +77,24 @@ typedef struct image_pass {
     const model *m;
     const exec *ex;
     size_t objects, pixels, items;
-    float scale;          /* of scores */
-    const void *scores_a; /* rows that scores are taken of, [pixels, d_model / 2]; NULL: the image with positions */
+    float scale;    /* of scores */
+    size_t threads; /* that items go to in turn, more or less */
+    /* The picture's products that image_to_token takes queries of, and token_to_image keys and values, or NULL where
+     * the image itself is multiplied: by columns that have the projection in them. Products' heads are taken one by
+     * one. */
+    const image_products *queried, *asked;
     const float *update_bias;
-    const norm *norm;      /* NULL: no image_to_token attention */
-    const void *queries_a; /* rows of keys, and their values [pixels, d_model / 2]; NULL: the image with positions */
-    const void *values;
+    const norm *norm;               /* NULL: no image_to_token attention */
     const linear *value_projection; /* where values are the image's rows */
     pass_object object[DECODE_OBJECTS];
     uint8_t *scratch; /* [threads][scratch_bytes] */
     size_t scratch_bytes;
 } image_pass;
 
-/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. */
-void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch);
-void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch);
+/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. Its thread probably takes item `next`
+ * after it. */
+void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch);
+void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch);
 size_t pass_item_f32_bytes(const image_pass *p);
 size_t pass_item_bf16_bytes(const image_pass *p);
 
@@ -100,12 +103,26 @@ static inline size_t pass_columns(const image_pass *p, const pass_object *o)
     return (size_t)p->m->config.decoder_heads * o->tokens;
 }
 
-/* Channels of the values that are weighed. */
-static inline size_t pass_width(const image_pass *p)
+/* Columns of image_products.v with a head's channels: from the first one of a panel to the head's last. */
+typedef struct head_columns {
+    size_t first, skip, n; /* the head's own begin `skip` columns later */
+} head_columns;
+
+static inline head_columns pass_head(const image_pass *p, size_t head)
 {
-    size_t dim = (size_t)p->m->config.d_model;
-    return p->values ? dim / 2 : dim;
+    size_t dim = (size_t)p->m->config.d_model / 2 / (size_t)p->m->config.decoder_heads,
+           skip = head * dim % image_product_panel(p->m);
+    return (head_columns){head * dim - skip, skip, skip + dim};
 }
+
+/* Where columns lie that are each a token and a head: token by token; head by head with `asked`. */
+static inline size_t pass_column(const image_pass *p, const pass_object *o, size_t token, size_t head)
+{
+    return p->asked ? head * o->tokens + token : token * (size_t)p->m->config.decoder_heads + head;
+}
+
+/* Channels of the values that are weighed for a column. */
+size_t pass_width(const image_pass *p);
 
 /* Takes an object's room for parts from the arena. */
 void pass_take(image_pass *p, pass_object *o);

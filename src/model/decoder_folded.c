@@ -10,14 +10,75 @@ static size_t inner_dim(const model *m)
     return (size_t)m->config.d_model / 2;
 }
 
-/* out [pixels, d_model / 2] = a projection of the image, in the type of operands. */
-static void make_product(const model *m, const exec *ex, const linear *l, size_t pixels, const float *x, void *out)
+/* ---- the picture's products ---- */
+
+size_t image_product_bytes(const model *m)
+{
+    size_t pixels = model_side(m, 16) * model_side(m, 16), inner = inner_dim(m);
+    if (decoder_narrow(m)) /* and what a product may read behind the last head's channels */
+        return (gemm_bf16_packed(pixels, inner) + GEMM_BF16_NR * GEMM_BF16_K) * sizeof(uint16_t);
+    size_t columns = ops_packed_floats(&m->kernels, pixels, inner),
+           rows = ops_packed_floats(&m->kernels, inner, pixels);
+    return (columns > rows ? columns : rows) * sizeof(float);
+}
+
+size_t image_product_panel(const model *m)
+{
+    return decoder_narrow(m) ? GEMM_BF16_NR : m->kernels.gemm_f32_nr;
+}
+
+typedef struct pack_job {
+    const model *m;
+    const exec *ex;
+    const float *x;    /* [pixels, d_model / 2] */
+    uint16_t *scratch; /* [threads][BLOCK_PIXELS, d_model / 2] in bfloat16 */
+    size_t pixels;
+    bool as_rows; /* pixels are rows of B, else its columns */
+    void *out;
+} pack_job;
+
+static void pack_item(void *context, size_t item, int worker)
+{
+    const pack_job *j = context;
+    const kernels *k = j->ex->k;
+    size_t inner = inner_dim(j->m), row = item * BLOCK_PIXELS, left = j->pixels - row,
+           rows = left < BLOCK_PIXELS ? left : BLOCK_PIXELS;
+    const float *x = j->x + row * inner;
+    if (decoder_narrow(j->m)) {
+        uint16_t *narrow = j->scratch + (size_t)worker * BLOCK_PIXELS * inner, *out = j->out;
+        k->f32_to_bf16(rows * inner, x, narrow);
+        if (!j->as_rows)
+            k->pack_nk_bf16(rows, inner, narrow, inner, out + gemm_bf16_packed(row, inner));
+        for (size_t c = 0; c < inner && j->as_rows; c += GEMM_BF16_NR)
+            k->pack_kn_bf16(rows, inner - c < GEMM_BF16_NR ? inner - c : GEMM_BF16_NR, narrow + c, inner,
+                            out + gemm_bf16_packed(c, j->pixels) + row * GEMM_BF16_NR);
+        return;
+    }
+    size_t nr = k->gemm_f32_nr;
+    float *out = j->out;
+    if (!j->as_rows)
+        k->pack_nk_f32(rows, inner, x, inner, out + row * inner);
+    for (size_t c = 0; c < inner && j->as_rows; c += nr)
+        k->pack_kn_f32(rows, inner - c < nr ? inner - c : nr, x + c, inner, out + c * j->pixels + row * nr);
+}
+
+/* A projection of the image, packed whole: pixels are columns of length d_model / 2, of which a head is a part, or
+ * `as_rows`. */
+static void make_product(const model *m, const exec *ex, const linear *l, size_t pixels, const float *x, bool as_rows,
+                         void *out)
 {
     size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), mark = arena_mark(ex->arena);
-    float *wide = decoder_narrow(m) ? arena_floats(ex->arena, pixels * inner) : out;
-    op_linear(ex, l, pixels, x, dim, wide, inner, ACT_NONE, NULL, 0);
+    pack_job j = {.m = m, .ex = ex, .pixels = pixels, .as_rows = as_rows, .out = out};
+    float *wide = arena_floats(ex->arena, pixels * inner);
+    j.x = wide;
     if (decoder_narrow(m))
-        op_to_bf16(ex, pixels, inner, wide, out);
+        j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool) * BLOCK_PIXELS * inner, sizeof *j.scratch);
+    op_linear(ex, l, pixels, x, dim, wide, inner, ACT_NONE, NULL, 0);
+    if (!exec_dry(ex)) {
+        pool_run(ex->pool, pack_item, &j, (pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS);
+        if (decoder_narrow(m))
+            memset((uint16_t *)out + gemm_bf16_packed(pixels, inner), 0, GEMM_BF16_NR * GEMM_BF16_K * sizeof(uint16_t));
+    }
     arena_reset(ex->arena, mark);
 }
 
@@ -27,12 +88,12 @@ void image_products_make(const model *m, const exec *ex, const pyramid *features
     size_t dim = (size_t)m->config.d_model, pixels = model_side(m, 16) * model_side(m, 16);
     const two_way_layer *l = &m->layers[0];
     decoder_image(m, ex, features, dense, image);
-    make_product(m, ex, &l->token_to_image.v, pixels, image, out->v);
+    make_product(m, ex, &l->token_to_image.v, pixels, image, true, out->v);
     size_t mark = arena_mark(ex->arena);
     float *positioned = arena_floats(ex->arena, pixels * dim);
     op_add(ex, pixels, dim, image, NULL, m->dense_pe, positioned);
-    make_product(m, ex, &l->token_to_image.k, pixels, positioned, out->k);
-    make_product(m, ex, &l->image_to_token.q, pixels, positioned, out->q);
+    make_product(m, ex, &l->token_to_image.k, pixels, positioned, false, out->k);
+    make_product(m, ex, &l->image_to_token.q, pixels, positioned, false, out->q);
     arena_reset(ex->arena, mark);
 }
 
@@ -147,26 +208,18 @@ static void pack_columns(const model *m, const exec *ex, size_t n, size_t k, con
     arena_reset(ex->arena, mark);
 }
 
-/* Columns for rows that are projected already: column (token, head) is the token's channels of that head, 0 elsewhere.
- * Packed [inner, columns] from x [tokens, inner]. */
-static const void *spread(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
+/* An object's part of projected rows, as an operand A. */
+static const void *operand_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
 {
-    size_t inner = inner_dim(m), heads = (size_t)m->config.decoder_heads, head_dim = inner / heads,
-           count = t->count[object], columns = count * heads;
-    void *out = take_packed(m, ex, columns, inner);
-    size_t mark = arena_mark(ex->arena);
-    float *rows = arena_floats(ex->arena, columns * inner);
-    if (!exec_dry(ex)) {
-        memset(rows, 0, columns * inner * sizeof *rows);
-        x += t->first[object] * inner;
-        for (size_t c = 0; c < columns; c++) {
-            size_t at = c / heads * inner + c % heads * head_dim;
-            memcpy(rows + c * inner + c % heads * head_dim, x + at, head_dim * sizeof *rows);
-        }
-    }
-    pack_columns(m, ex, columns, inner, rows, out);
-    arena_reset(ex->arena, mark);
-    return out;
+    size_t inner = inner_dim(m), n = t->count[object] * inner;
+    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n, sizeof *narrow) : NULL;
+    if (exec_dry(ex))
+        return NULL;
+    x += t->first[object] * inner;
+    if (!decoder_narrow(m))
+        return x;
+    ex->k->f32_to_bf16(n, x, narrow);
+    return narrow;
 }
 
 /* rows [rows * heads, d_model]: each head's channels of x through its part of a matrix packed by rows of inputs, whose
@@ -284,10 +337,10 @@ static void fold_answers(const model *m, const exec *ex, const token_rows *t, co
     const float *value_rows = through_heads(m, ex, t->rows, project(m, ex, t, &a->v, t->q, 1.0f), a->out.packed);
     p->norm = &l->norm4;
     p->update_bias = products ? products->update_bias : a->out.bias;
-    p->scores_a = products ? products->q : NULL;
+    p->queried = products;
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->scores = products ? spread(m, ex, t, i, key) : as_columns(m, ex, t, i, key_rows);
+        o->keys = products ? operand_rows(m, ex, t, i, key) : as_columns(m, ex, t, i, key_rows);
         o->scores_bias = bias ? bias + t->first[i] * (size_t)m->config.decoder_heads : NULL;
         o->update = as_rows(m, ex, t, i, value_rows);
         o->old = products ? products->image : NULL;
@@ -302,16 +355,14 @@ static void fold_questions(const model *m, const exec *ex, const token_rows *t, 
                            const image_products *products, float *attended, image_pass *p)
 {
     const float *query = project(m, ex, t, &a->q, t->q_pe, p->scale), *rows = NULL;
-    if (products) {
-        p->queries_a = products->k;
-        p->values = products->v;
-    } else {
+    p->asked = products;
+    if (!products) {
         rows = through_heads(m, ex, t->rows, query, a->image_side);
         p->value_projection = &a->v;
     }
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->queries = products ? spread(m, ex, t, i, query) : as_columns(m, ex, t, i, rows);
+        o->queries = products ? operand_rows(m, ex, t, i, query) : as_columns(m, ex, t, i, rows);
         o->attended = exec_dry(ex) ? NULL : attended + t->first[i] * inner_dim(m);
         pass_take(p, o);
     }
@@ -321,6 +372,7 @@ static image_pass new_pass(const model *m, const exec *ex, const token_rows *t)
 {
     size_t pixels = model_side(m, 16) * model_side(m, 16), heads = (size_t)m->config.decoder_heads;
     image_pass p = {.m = m, .ex = ex, .objects = t->objects, .pixels = pixels};
+    p.threads = (size_t)pool_threads(ex->pool);
     p.items = (pixels + ITEM_PIXELS - 1) / ITEM_PIXELS;
     p.scale = 1.0f / sqrtf((float)(inner_dim(m) / heads));
     for (size_t i = 0; i < t->objects; i++)

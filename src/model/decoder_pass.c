@@ -2,12 +2,23 @@
  *
  * With T tokens and 8 heads of 16 channels, projecting the image to 128 channels and attending to or from T tokens
  * costs as much as products with 8 T columns that have the projection in them: (x Wq) . k = x . (Wq k). So the image is
- * never projected; one pass takes a block of pixels through image_to_token attention, normalisation and the next
- * token_to_image attention while it is in the cache. */
+ * projected once a picture for the first layer, whose image no prompt has changed yet, and never after; one pass takes
+ * a block of pixels through image_to_token attention, normalisation and the next token_to_image attention while it is
+ * in the cache. */
 #include "model/decoder.h"
 
 #include <math.h>
 #include <string.h>
+
+size_t pass_width(const image_pass *p)
+{
+    size_t most = p->asked ? 0 : (size_t)p->m->config.d_model;
+    for (size_t h = 0; h < (size_t)p->m->config.decoder_heads && p->asked; h++) {
+        size_t n = pass_head(p, h).n;
+        most = n > most ? n : most;
+    }
+    return most;
+}
 
 void pass_take(image_pass *p, pass_object *o)
 {
@@ -22,57 +33,57 @@ static void pass_item(void *context, size_t index, int worker)
     const image_pass *p = context;
     /* Objects in turn, so that neighbouring items share the rows of the picture. */
     const pass_object *o = &p->object[index % p->objects];
-    size_t item = index / p->objects, columns = pass_columns(p, o);
+    size_t item = index / p->objects, next = (index + p->threads) / p->objects, columns = pass_columns(p, o);
     uint8_t *scratch = p->scratch + (size_t)worker * p->scratch_bytes;
     for (size_t c = 0; c < columns; c++) {
         o->largest[item * columns + c] = -INFINITY;
         o->sum[item * columns + c] = 0.0f;
     }
     if (decoder_narrow(p->m))
-        pass_item_bf16(p, o, item, scratch);
+        pass_item_bf16(p, o, item, next, scratch);
     else
-        pass_item_f32(p, o, item, scratch);
+        pass_item_f32(p, o, item, next, scratch);
 }
 
-/* One token: joins the items' parts, and takes each head's channels. */
-static void join_token(const image_pass *p, const pass_object *o, size_t token)
+/* One token: joins the items' parts, and takes each head's channels. An item's scratch memory is more than enough. */
+static void join_token(const image_pass *p, const pass_object *o, size_t token, float *joined)
 {
     const kernels *k = p->ex->k;
     size_t heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens, width = pass_width(p),
            inner = (size_t)p->m->config.d_model / 2, head_dim = inner / heads;
-    float joined[MOST_HEADS * MOST_DIM], projected[MOST_HEADS * MOST_DIM / 2];
+    float *projected = joined + heads * width, *attended = o->attended + token * inner;
     for (size_t h = 0; h < heads; h++) {
         const float *row[MOST_ITEMS];
         float share[MOST_ITEMS], largest = -INFINITY, total = 0.0f;
-        size_t column = token * heads + h;
+        size_t column = pass_column(p, o, token, h), skip = p->asked ? pass_head(p, h).skip : 0;
         for (size_t i = 0; i < p->items; i++)
             largest = fmaxf(largest, o->largest[i * columns + column]);
         for (size_t i = 0; i < p->items; i++) {
-            row[i] = o->weighted + (i * columns + column) * width;
+            row[i] = o->weighted + (i * columns + column) * width + skip;
             share[i] = expf(o->largest[i * columns + column] - largest);
             total += share[i] * o->sum[i * columns + column];
         }
         for (size_t i = 0; i < p->items; i++)
             share[i] /= total;
-        k->weigh_rows_f32(width, p->items, row, share, joined + h * width);
+        if (p->asked)
+            k->weigh_rows_f32(head_dim, p->items, row, share, attended + h * head_dim);
+        else
+            k->weigh_rows_f32(width, p->items, row, share, joined + h * width);
     }
-    const float *from = joined;
-    if (!p->values) { /* shares add up to 1: the projection, bias and all, may come after the weighing */
+    if (!p->asked) { /* shares add up to 1: the projection, bias and all, may come after the weighing */
         ops_gemm(k, p->value_projection, heads, joined, width, projected, inner, NULL, ACT_NONE, NULL, 0);
-        from = projected;
+        for (size_t h = 0; h < heads; h++)
+            memcpy(attended + h * head_dim, projected + h * inner + h * head_dim, head_dim * sizeof *attended);
     }
-    for (size_t h = 0; h < heads; h++)
-        memcpy(o->attended + token * inner + h * head_dim, from + h * inner + h * head_dim, head_dim * sizeof *from);
 }
 
 static void join_item(void *context, size_t index, int worker)
 {
-    (void)worker;
     const image_pass *p = context;
     size_t object = 0;
     for (; index >= p->object[object].tokens; object++)
         index -= p->object[object].tokens;
-    join_token(p, &p->object[object], index);
+    join_token(p, &p->object[object], index, (float *)(p->scratch + (size_t)worker * p->scratch_bytes));
 }
 
 void pass_run(image_pass *p)

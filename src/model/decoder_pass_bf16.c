@@ -6,7 +6,6 @@
 
 typedef struct buffers {
     float *sums;       /* [BLOCK_PIXELS, d_model] */
-    float *old;        /* [BLOCK_PIXELS, d_model] */
     float *scores;     /* [BLOCK_PIXELS, columns rounded up] */
     float *turned;     /* [columns, BLOCK_PIXELS] */
     float *rescale;    /* [columns] */
@@ -19,7 +18,6 @@ static size_t lay_out(const image_pass *p, arena cut, buffers *b)
     size_t dim = (size_t)p->m->config.d_model;
     *b = (buffers){0};
     b->sums = arena_floats(&cut, BLOCK_PIXELS * dim);
-    b->old = arena_floats(&cut, BLOCK_PIXELS * dim);
     b->scores = arena_floats(&cut, BLOCK_PIXELS * COLUMNS);
     b->turned = arena_floats(&cut, BLOCK_PIXELS * COLUMNS);
     b->rescale = arena_floats(&cut, COLUMNS);
@@ -34,32 +32,69 @@ size_t pass_item_bf16_bytes(const image_pass *p)
     return lay_out(p, (arena){0}, &unused);
 }
 
+/* What a product may fetch for steps to come: part h of `parts` of it. */
+typedef struct wanted {
+    const void *from;
+    size_t bytes;
+} wanted;
+
+static void fetch_part(gemm_bf16_args *g, wanted w, size_t h, size_t parts)
+{
+    g->fetch_bytes = w.bytes / parts;
+    g->fetch = w.from ? (const uint8_t *)w.from + h * g->fetch_bytes : NULL;
+}
+
+/* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
+ * it, turned[h * head_step + t * token_step][row]. */
+static void head_scores(const image_pass *p, const pass_object *o, const void *x, const void *product, size_t row,
+                        size_t rows, size_t head_step, size_t token_step, float *turned, const uint16_t *values)
+{
+    size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, dim = inner / heads;
+    for (size_t h = 0; h < heads; h++) {
+        gemm_bf16_args g = {.m = o->tokens,
+                            .n = rows,
+                            .k = dim,
+                            .a = (const uint16_t *)x + h * dim,
+                            .lda = inner,
+                            .b = (const uint16_t *)product + gemm_bf16_packed(row, inner) + h * dim * GEMM_BF16_NR,
+                            .b_stride = gemm_bf16_packed(1, inner),
+                            .c = turned + h * head_step * BLOCK_PIXELS,
+                            .ldc = token_step * BLOCK_PIXELS};
+        if (values) {
+            const head_columns at = pass_head(p, h);
+            g.fetch = values + gemm_bf16_packed(at.first, p->pixels) + row * GEMM_BF16_NR + at.skip * rows;
+            g.fetch_bytes = dim * rows * sizeof *values;
+        }
+        p->ex->k->gemm_bf16(&g);
+    }
+}
+
 /* image_to_token attention of a block and the normalisation after it: new rows of the image, without and with
- * positions. Each product fetches the rows that the next steps read. */
+ * positions. */
 static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b,
                          uint16_t *image, uint16_t *positioned)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), depth = p->scores_a ? dim / 2 : dim,
+    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o),
            pitch = round_up(columns, 16), narrow_pitch = ops_pitch_bf16(columns);
     const uint16_t *positions = p->m->dense_pe_bf16 + row * dim;
-    const float *old = o->old ? o->old + row * dim : b->old;
-    k->gemm_bf16(&(gemm_bf16_args){.m = rows,
-                                   .n = columns,
-                                   .k = depth,
-                                   .a = p->scores_a ? (const uint16_t *)p->scores_a + row * depth : positioned,
-                                   .lda = depth,
-                                   .b = o->scores,
-                                   .b_stride = gemm_bf16_packed(1, depth),
-                                   .c = b->scores,
-                                   .ldc = pitch,
-                                   .bias = o->scores_bias,
-                                   .fetch = o->old ? (const void *)old : image,
-                                   .fetch_bytes = rows * dim * (o->old ? sizeof *old : sizeof *image)});
-    k->softmax_groups_bf16(rows, (size_t)p->m->config.decoder_heads, o->tokens, b->scores, pitch, b->weights,
-                           narrow_pitch);
-    if (!o->old)
-        k->bf16_to_f32(rows * dim, image, b->old);
+    if (p->queried) {
+        head_scores(p, o, o->keys, p->queried->q, row, rows, 1, heads, b->turned, NULL);
+        k->transpose_f32(columns, rows, b->turned, BLOCK_PIXELS, b->scores, pitch);
+    } else
+        k->gemm_bf16(&(gemm_bf16_args){.m = rows,
+                                       .n = columns,
+                                       .k = dim,
+                                       .a = positioned,
+                                       .lda = dim,
+                                       .b = o->keys,
+                                       .b_stride = gemm_bf16_packed(1, dim),
+                                       .c = b->scores,
+                                       .ldc = pitch,
+                                       .bias = o->scores_bias,
+                                       .fetch = image,
+                                       .fetch_bytes = rows * dim * sizeof *image});
+    k->softmax_groups_bf16(rows, heads, o->tokens, b->scores, pitch, b->weights, narrow_pitch);
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = dim,
                                    .k = columns,
@@ -70,62 +105,106 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                    .c = b->sums,
                                    .ldc = dim,
                                    .bias = p->update_bias,
-                                   .residual = old,
+                                   .residual = o->old ? o->old + row * dim : NULL,
                                    .ldr = dim,
+                                   .add_bf16 = o->old ? NULL : image,
+                                   .ldadd = dim,
                                    .fetch = positions,
                                    .fetch_bytes = rows * dim * sizeof *positions});
     k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps, positions, dim, image,
                           dim, positioned, dim);
 }
 
-void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch)
+/* token_to_image attention over the picture's products, a head at a time. */
+static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
+                         const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, width = pass_width(p), columns = pass_columns(p, o),
-           pitch = round_up(columns, 16);
+    size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, width = pass_width(p);
+    const uint16_t *keys = p->asked->k, *values = p->asked->v;
+    head_scores(p, o, o->queries, keys, row, rows, o->tokens, 1, b->turned, values);
+    k->softmax_step_bf16(o->tokens * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
+                         b->rescale);
+    wanted w = {keys + gemm_bf16_packed(next, inner), gemm_bf16_packed(rows, inner) * sizeof *keys};
+    for (size_t h = 0; h < heads; h++) {
+        const head_columns at = pass_head(p, h);
+        const size_t column = h * o->tokens;
+        gemm_bf16_args g = {.m = o->tokens,
+                            .n = at.n,
+                            .k = rows,
+                            .a = b->weights + column * BLOCK_PIXELS,
+                            .lda = BLOCK_PIXELS,
+                            .b = values + gemm_bf16_packed(at.first, p->pixels) + row * GEMM_BF16_NR,
+                            .b_stride = gemm_bf16_packed(1, p->pixels),
+                            .c = weighted + column * width,
+                            .ldc = width,
+                            .add = first ? NULL : weighted + column * width,
+                            .ldadd = width,
+                            .add_scale = b->rescale + column};
+        fetch_part(&g, w, h, heads);
+        k->gemm_bf16(&g);
+    }
+}
+
+/* The same over the image itself. */
+static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
+                      const uint16_t *image, const uint16_t *positioned, const buffers *b, float *largest, float *sum,
+                      float *weighted)
+{
+    const kernels *k = p->ex->k;
+    const size_t ahead = (next - row) * (size_t)p->m->config.d_model;
+    const float *old = o->old ? o->old + row * (size_t)p->m->config.d_model : NULL;
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), pitch = round_up(columns, 16);
+    k->gemm_bf16(&(gemm_bf16_args){.m = rows,
+                                   .n = columns,
+                                   .k = dim,
+                                   .a = positioned,
+                                   .lda = dim,
+                                   .b = o->queries,
+                                   .b_stride = gemm_bf16_packed(1, dim),
+                                   .c = b->scores,
+                                   .ldc = pitch,
+                                   .fetch = positioned + ahead,
+                                   .fetch_bytes = rows * dim * sizeof *positioned});
+    k->transpose_f32(rows, columns, b->scores, pitch, b->turned, BLOCK_PIXELS);
+    k->softmax_step_bf16(columns, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
+                         b->rescale);
+    k->pack_kn_bf16(rows, dim, image, dim, b->packed);
+    k->gemm_bf16(&(gemm_bf16_args){.m = columns,
+                                   .n = dim,
+                                   .k = rows,
+                                   .a = b->weights,
+                                   .lda = BLOCK_PIXELS,
+                                   .b = b->packed,
+                                   .b_stride = gemm_bf16_packed(1, rows),
+                                   .c = weighted,
+                                   .ldc = dim,
+                                   .add = first ? NULL : weighted,
+                                   .ldadd = dim,
+                                   .add_scale = b->rescale,
+                                   .fetch = old ? (const void *)(old + ahead) : image + ahead,
+                                   .fetch_bytes = rows * dim * (old ? sizeof *old : sizeof *image)});
+}
+
+void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
+{
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o);
     float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
-    float *weighted = o->weighted + item * columns * width;
+    float *weighted = o->weighted + item * columns * pass_width(p);
     buffers b;
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
     size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS;
-        const uint16_t *keys, *values;
-        if (p->norm) {
-            uint16_t *image = (uint16_t *)o->image + row * dim, *positioned = image + p->pixels * dim;
+        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, following = row + rows < to ? row + rows
+                                                                                     : next < p->items
+                                                                                         ? next * ITEM_PIXELS
+                                                                                         : row;
+        uint16_t *image = (uint16_t *)o->image + row * dim, *positioned = image + p->pixels * dim;
+        if (p->norm)
             update_block(p, o, row, rows, &b, image, positioned);
-            keys = positioned;
-            values = image;
-        } else {
-            keys = (const uint16_t *)p->queries_a + row * width;
-            values = (const uint16_t *)p->values + row * width;
-        }
-        k->gemm_bf16(&(gemm_bf16_args){.m = rows,
-                                       .n = columns,
-                                       .k = width,
-                                       .a = keys,
-                                       .lda = width,
-                                       .b = o->queries,
-                                       .b_stride = gemm_bf16_packed(1, width),
-                                       .c = b.scores,
-                                       .ldc = pitch,
-                                       .fetch = p->norm ? NULL : values,
-                                       .fetch_bytes = rows * width * sizeof *values});
-        k->transpose_f32(rows, columns, b.scores, pitch, b.turned, BLOCK_PIXELS);
-        k->softmax_step_bf16(columns, rows, b.turned, BLOCK_PIXELS, 1.0f, b.weights, BLOCK_PIXELS, largest, sum,
-                             b.rescale);
-        k->pack_kn_bf16(rows, width, values, width, b.packed);
-        k->gemm_bf16(&(gemm_bf16_args){.m = columns,
-                                       .n = width,
-                                       .k = rows,
-                                       .a = b.weights,
-                                       .lda = BLOCK_PIXELS,
-                                       .b = b.packed,
-                                       .b_stride = gemm_bf16_packed(1, rows),
-                                       .c = weighted,
-                                       .ldc = width,
-                                       .add = row > from ? weighted : NULL,
-                                       .ldadd = width,
-                                       .add_scale = b.rescale});
+        if (p->asked)
+            ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
+        else
+            ask_image(p, o, row, rows, following, row == from, image, positioned, &b, largest, sum, weighted);
     }
 }

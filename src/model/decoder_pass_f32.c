@@ -11,38 +11,80 @@ static void with_positions(const image_pass *p, size_t row, size_t rows, const f
                              (const float[]){1.0f, 1.0f}, out);
 }
 
+typedef struct buffers {
+    float *positioned; /* [BLOCK_PIXELS, d_model] */
+    float *scores;     /* [BLOCK_PIXELS, PITCH] */
+    float *weights;    /* [columns, BLOCK_PIXELS] */
+    float *packed;     /* [BLOCK_PIXELS, d_model] */
+    float *rescale;    /* [columns] */
+} buffers;
+
+static size_t lay_out(const image_pass *p, arena cut, buffers *b)
+{
+    size_t dim = (size_t)p->m->config.d_model;
+    *b = (buffers){0};
+    b->positioned = arena_floats(&cut, BLOCK_PIXELS * dim);
+    b->scores = arena_floats(&cut, BLOCK_PIXELS * PITCH);
+    b->weights = arena_floats(&cut, PITCH * BLOCK_PIXELS);
+    b->packed = arena_floats(&cut, ops_packed_floats(p->ex->k, dim, BLOCK_PIXELS));
+    b->rescale = arena_floats(&cut, PITCH);
+    return cut.peak;
+}
+
+size_t pass_item_f32_bytes(const image_pass *p)
+{
+    buffers unused;
+    return lay_out(p, (arena){0}, &unused);
+}
+
+/* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
+ * it, turned[h * head_step + t * token_step][row]. */
+static void head_scores(const image_pass *p, const pass_object *o, const void *x, const void *product, size_t row,
+                        size_t rows, size_t head_step, size_t token_step, float *turned)
+{
+    const kernels *k = p->ex->k;
+    size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, dim = inner / heads;
+    for (size_t h = 0; h < heads; h++)
+        k->gemm_f32(&(gemm_f32_args){.m = o->tokens,
+                                     .n = rows,
+                                     .k = dim,
+                                     .a = (const float *)x + h * dim,
+                                     .lda = inner,
+                                     .b = (const float *)product + row * inner + h * dim * k->gemm_f32_nr,
+                                     .b_stride = inner * k->gemm_f32_nr,
+                                     .c = turned + h * head_step * BLOCK_PIXELS,
+                                     .ldc = token_step * BLOCK_PIXELS});
+}
+
 /* image_to_token attention of a block and the normalisation after it. Each product fetches the rows that the next steps
  * read. */
-static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, float *positioned,
-                         float *scores)
+static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b)
 {
     const kernels *k = p->ex->k;
     size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o);
     float *image = (float *)o->image + row * dim;
-    const float *a = positioned, *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
-    size_t depth = dim;
-    if (p->scores_a) {
-        depth = dim / 2;
-        a = (const float *)p->scores_a + row * depth;
-    } else
-        with_positions(p, row, rows, old, positioned);
-    k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                 .n = columns,
-                                 .k = depth,
-                                 .a = a,
-                                 .lda = depth,
-                                 .b = o->scores,
-                                 .b_stride = depth * k->gemm_f32_nr,
-                                 .c = scores,
-                                 .ldc = PITCH,
-                                 .bias = o->scores_bias,
-                                 .fetch = p->scores_a ? old : NULL, /* read just now otherwise */
-                                 .fetch_bytes = rows * dim * sizeof *old});
-    k->softmax_groups_f32(rows, heads, o->tokens, scores, PITCH);
+    const float *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
+    if (p->queried) {
+        head_scores(p, o, o->keys, p->queried->q, row, rows, 1, heads, b->weights);
+        k->transpose_f32(columns, rows, b->weights, BLOCK_PIXELS, b->scores, PITCH);
+    } else {
+        with_positions(p, row, rows, old, b->positioned);
+        k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                     .n = columns,
+                                     .k = dim,
+                                     .a = b->positioned,
+                                     .lda = dim,
+                                     .b = o->keys,
+                                     .b_stride = dim * k->gemm_f32_nr,
+                                     .c = b->scores,
+                                     .ldc = PITCH,
+                                     .bias = o->scores_bias});
+    }
+    k->softmax_groups_f32(rows, heads, o->tokens, b->scores, PITCH);
     k->gemm_f32(&(gemm_f32_args){.m = rows,
                                  .n = dim,
                                  .k = columns,
-                                 .a = scores,
+                                 .a = b->scores,
                                  .lda = PITCH,
                                  .b = o->update,
                                  .b_stride = columns * k->gemm_f32_nr,
@@ -51,57 +93,84 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                  .bias = p->update_bias,
                                  .residual = old,
                                  .ldr = dim,
-                                 .fetch = p->scores_a ? positions : NULL,
+                                 .fetch = p->queried ? positions : NULL, /* read just now otherwise */
                                  .fetch_bytes = rows * dim * sizeof *positions});
     k->layernorm_f32(rows, dim, image, dim, p->norm->gamma, p->norm->beta, p->norm->eps, ACT_NONE, image, dim);
-    with_positions(p, row, rows, image, positioned);
+    with_positions(p, row, rows, image, b->positioned);
 }
 
-void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, uint8_t *scratch)
+/* token_to_image attention over the picture's products, a head at a time. */
+static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, bool first,
+                         const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, width = pass_width(p), columns = pass_columns(p, o);
-    float *positioned = (float *)scratch, *scores = positioned + BLOCK_PIXELS * dim;
-    float *weights = scores + BLOCK_PIXELS * PITCH, *packed = weights + PITCH * BLOCK_PIXELS;
-    float *rescale = packed + ops_packed_floats(k, dim, BLOCK_PIXELS);
-    float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
-    float *weighted = o->weighted + item * columns * width;
-    size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
-    for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, depth = p->queries_a ? dim / 2 : dim;
-        const float *values = (p->values ? (const float *)p->values : (const float *)o->image) + row * width;
-        if (p->norm)
-            update_block(p, o, row, rows, positioned, scores);
-        k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                     .n = columns,
-                                     .k = depth,
-                                     .a = p->queries_a ? (const float *)p->queries_a + row * depth : positioned,
-                                     .lda = depth,
-                                     .b = o->queries,
-                                     .b_stride = depth * k->gemm_f32_nr,
-                                     .c = scores,
-                                     .ldc = PITCH,
-                                     .fetch = p->norm ? NULL : values,
-                                     .fetch_bytes = rows * width * sizeof *values});
-        k->transpose_f32(rows, columns, scores, PITCH, weights, BLOCK_PIXELS);
-        k->softmax_step_f32(columns, rows, weights, BLOCK_PIXELS, largest, sum, rescale);
-        k->pack_kn_f32(rows, width, values, width, packed);
-        k->gemm_f32(&(gemm_f32_args){.m = columns,
-                                     .n = width,
+    size_t heads = (size_t)p->m->config.decoder_heads, width = pass_width(p), nr = k->gemm_f32_nr;
+    head_scores(p, o, o->queries, p->asked->k, row, rows, o->tokens, 1, b->weights);
+    k->softmax_step_f32(o->tokens * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    for (size_t h = 0; h < heads; h++) {
+        const head_columns at = pass_head(p, h);
+        const size_t column = h * o->tokens;
+        k->gemm_f32(&(gemm_f32_args){.m = o->tokens,
+                                     .n = at.n,
                                      .k = rows,
-                                     .a = weights,
+                                     .a = b->weights + column * BLOCK_PIXELS,
                                      .lda = BLOCK_PIXELS,
-                                     .b = packed,
-                                     .b_stride = rows * k->gemm_f32_nr,
-                                     .c = weighted,
+                                     .b = (const float *)p->asked->v + at.first * p->pixels + row * nr,
+                                     .b_stride = p->pixels * nr,
+                                     .c = weighted + column * width,
                                      .ldc = width,
-                                     .accumulate = row > from,
-                                     .c_scale = rescale});
+                                     .accumulate = !first,
+                                     .c_scale = b->rescale + column});
     }
 }
 
-size_t pass_item_f32_bytes(const image_pass *p)
+/* The same over the image itself. */
+static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, bool first, const buffers *b,
+                      float *largest, float *sum, float *weighted)
 {
-    size_t dim = (size_t)p->m->config.d_model;
-    return (BLOCK_PIXELS * (dim + 2 * PITCH) + ops_packed_floats(p->ex->k, dim, BLOCK_PIXELS) + PITCH) * sizeof(float);
+    const kernels *k = p->ex->k;
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o);
+    k->gemm_f32(&(gemm_f32_args){.m = rows,
+                                 .n = columns,
+                                 .k = dim,
+                                 .a = b->positioned,
+                                 .lda = dim,
+                                 .b = o->queries,
+                                 .b_stride = dim * k->gemm_f32_nr,
+                                 .c = b->scores,
+                                 .ldc = PITCH});
+    k->transpose_f32(rows, columns, b->scores, PITCH, b->weights, BLOCK_PIXELS);
+    k->softmax_step_f32(columns, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    k->pack_kn_f32(rows, dim, (const float *)o->image + row * dim, dim, b->packed);
+    k->gemm_f32(&(gemm_f32_args){.m = columns,
+                                 .n = dim,
+                                 .k = rows,
+                                 .a = b->weights,
+                                 .lda = BLOCK_PIXELS,
+                                 .b = b->packed,
+                                 .b_stride = rows * k->gemm_f32_nr,
+                                 .c = weighted,
+                                 .ldc = dim,
+                                 .accumulate = !first,
+                                 .c_scale = b->rescale});
+}
+
+void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
+{
+    (void)next;
+    size_t columns = pass_columns(p, o);
+    float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
+    float *weighted = o->weighted + item * columns * pass_width(p);
+    buffers b;
+    lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
+    size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
+    for (size_t row = from; row < to; row += BLOCK_PIXELS) {
+        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS;
+        if (p->norm)
+            update_block(p, o, row, rows, &b);
+        if (p->asked)
+            ask_products(p, o, row, rows, row == from, &b, largest, sum, weighted);
+        else
+            ask_image(p, o, row, rows, row == from, &b, largest, sum, weighted);
+    }
 }

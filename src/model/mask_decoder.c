@@ -144,10 +144,10 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
         transform_plain(m, ex, &t, features, objects->dense, image[0]);
     else if (objects->dense || !products) {
         /* The picture's products are of no use with a dense prompt (or there are none of this model): made again. */
-        size_t inner = dim / 2;
-        image_products own = {.q = arena_take(ex->arena, pixels * inner, image_element(m)),
-                              .k = arena_take(ex->arena, pixels * inner, image_element(m)),
-                              .v = arena_take(ex->arena, pixels * inner, image_element(m)),
+        size_t bytes = image_product_bytes(m);
+        image_products own = {.q = arena_take(ex->arena, bytes, 1),
+                              .k = arena_take(ex->arena, bytes, 1),
+                              .v = arena_take(ex->arena, bytes, 1),
                               .update_bias = m->layers[0].image_to_token.out.bias};
         float *whole = arena_floats(ex->arena, pixels * dim);
         image_products_make(m, ex, features, objects->dense, whole, &own);

@@ -221,9 +221,11 @@ void encode_points(const model *m, const net_point *points, size_t count, float 
 void encode_mask(const model *m, const exec *ex, const float *logits, float *dense);
 
 /* What the mask decoder needs of a picture and no prompt changes: the first layer's projections of the image, with
- * what is added to it (no_mem_embed in a picture), no_mask and the dense positions. Rows [tokens, d_model / 2]. */
+ * what is added to it (no_mem_embed in a picture), no_mask and the dense positions. */
 typedef struct image_products {
-    void *q, *k, *v;          /* image_to_token queries, token_to_image keys and values, in the model's precision */
+    /* image_to_token queries, token_to_image keys and values, in the model's precision and packed for its products: the
+     * image's tokens are the columns of q and k, of length d_model / 2, and the rows of v [tokens, d_model / 2]. */
+    void *q, *k, *v;
     const float *image;       /* [tokens, d_model]: what the first layer's update is added to, */
     const float *update_bias; /* [d_model], with this */
 } image_products;
@@ -232,6 +234,11 @@ static inline size_t image_element(const model *m)
 {
     return m->precision == SAM2_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
+
+/* Memory of each of the three, and the width of the panels they are packed in, which tells kernels that can use them.
+ */
+size_t image_product_bytes(const model *m);
+size_t image_product_panel(const model *m);
 
 /* Makes q, k, v of an embedding; dense [tokens, d_model] or NULL for no mask. `image` [tokens, d_model] becomes the
  * image that the transformer starts from. */

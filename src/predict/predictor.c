@@ -111,20 +111,13 @@ size_t features_pyramid_bytes(const model *m)
     return embedding * sizeof(float) + (s0 + s1) * image_element(m);
 }
 
-/* Of the three products. */
-static size_t product_bytes(const model *m)
-{
-    size_t embedding, s0, s1;
-    pyramid_sizes(m, &embedding, &s0, &s1);
-    return embedding / 2 * image_element(m);
-}
-
 bool features_fit(const sam2_features *f, const model *m)
 {
     size_t embedding, s0, s1;
     pyramid_sizes(m, &embedding, &s0, &s1);
     return f->embedding_floats == embedding && f->s0_count == s0 && f->s1_count == s1 &&
-           f->pyramid_bytes == features_pyramid_bytes(m) && f->bytes == f->pyramid_bytes + 3 * product_bytes(m);
+           f->pyramid_bytes == features_pyramid_bytes(m) &&
+           (f->panel != image_product_panel(m) || f->bytes == f->pyramid_bytes + 3 * image_product_bytes(m));
 }
 
 sam2_status features_create(const model *m, int width, int height, const sam2_allocator *a, sam2_features **out,
@@ -139,8 +132,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
     f->height = height;
     pyramid_sizes(m, &f->embedding_floats, &f->s0_count, &f->s1_count);
     f->pyramid_bytes = features_pyramid_bytes(m);
-    const size_t product = product_bytes(m);
+    const size_t product = image_product_bytes(m);
     f->bytes = f->pyramid_bytes + 3 * product;
+    f->panel = image_product_panel(m);
     sam2_status status = alloc_get(a, f->bytes, "features", &memory, error);
     if (status != SAM2_OK) {
         alloc_release(a, f, sizeof *f);
@@ -167,6 +161,15 @@ void features_complete(const model *m, const exec *ex, sam2_features *f)
     features.extra = m->no_mem_embed; /* the image predictor's, for there is no memory */
     image_products_make(m, ex, &features, NULL, image, &f->products);
     arena_reset(ex->arena, mark);
+}
+
+const image_products *features_products(const model *m, const sam2_features *f, image_products *room)
+{
+    if (f->panel != image_product_panel(m))
+        return NULL;
+    *room = f->products;
+    room->update_bias = m->first_update_bias;
+    return room;
 }
 
 static watcher watcher_of(const sam2_context *c)
@@ -398,13 +401,14 @@ static void watch_masks(watcher *w, const sam2_result *result, int object)
         watch(w, "object_score", &info->object_score, (const int64_t[]){1, 1}, 2);
 }
 
-/* How many of the prompts go into the decoder together. */
-static size_t batch_of(const model *m, const watcher *w, const sam2_prompt *prompts, size_t count)
+/* How many of the prompts go into the decoder together. Without products each takes the memory of its own. */
+static size_t batch_of(const model *m, const watcher *w, const image_products *products, const sam2_prompt *prompts,
+                       size_t count)
 {
     size_t sparse_count[DECODE_OBJECTS], n = 0;
     for (; n < count && n < DECODE_OBJECTS && !prompts[n].mask && !prompts[n].low_res_logits; n++)
         sparse_count[n] = prompt_tokens(m, (size_t)prompts[n].point_count + (prompts[n].box ? 2 : 0), prompts[n].box);
-    return n == 0 || w->observe ? 1 : decode_batch(m, sparse_count, n);
+    return n == 0 || w->observe || !products ? 1 : decode_batch(m, sparse_count, n);
 }
 
 sam2_status predict_objects(sam2_context *c, const sam2_features *features, const sam2_prompt *prompts, int count,
@@ -416,7 +420,9 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
     exec ex = exec_of(c, &a);
     watcher w = watcher_of(c);
     profile_enter(ex.profile, PROFILE_PROMPT);
-    size_t batch = batch_of(m, &w, prompts, (size_t)count);
+    image_products room;
+    const image_products *products = features_products(m, features, &room);
+    size_t batch = batch_of(m, &w, products, prompts, (size_t)count);
     predict_buffers buffers[DECODE_OBJECTS];
     decode_object objects[DECODE_OBJECTS] = {0};
     for (size_t i = 0; i < batch; i++) {
@@ -437,9 +443,7 @@ sam2_status predict_objects(sam2_context *c, const sam2_features *features, cons
     }
     pyramid maps = features->pyramid;
     maps.extra = m->no_mem_embed;
-    image_products products = features->products;
-    products.update_bias = m->first_update_bias;
-    decode_prompts(m, &ex, &maps, &products, objects, batch);
+    decode_prompts(m, &ex, &maps, products, objects, batch);
     for (size_t i = 0; i < batch; i++)
         want_masks(m, &objects[i], &buffers[i], options, least, result, first + (int)i);
     decode_masks(m, &ex, &maps, objects, batch);

@@ -32,6 +32,7 @@ struct sam2_features {
     size_t pyramid_bytes; /* of the block's first part, the pyramid, which `pyramid.embedding` starts */
     size_t bytes;         /* of the block: then the products */
     image_products products;
+    size_t panel; /* image_product_panel of the model that made them */
 };
 
 typedef struct result_mask {
@@ -69,6 +70,9 @@ sam2_status features_create(const model *m, int width, int height, const sam2_al
 
 /* Makes the products from the pyramid, which is there; takes scratch memory from the arena. */
 void features_complete(const model *m, const exec *ex, sam2_features *features);
+
+/* Its products for the picture predictor, in `room`; NULL where they are packed for other kernels than this model's. */
+const image_products *features_products(const model *m, const sam2_features *features, image_products *room);
 
 /* How the model's picture predictor has pictures: preprocess or longest_side. */
 input_filler predict_filler(const model *m);

@@ -215,7 +215,7 @@ static void run_heads(const run *r, const exec *ex, const pyramid *raw)
     sam2_tracker *t = r->t;
     const model *m = t->model->m;
     pyramid maps = *raw;
-    image_products products = r->features ? r->features->products : (image_products){0};
+    image_products products = {0};
     heads_input in = {.maps = &maps,
                       .points = r->points,
                       .point_count = r->point_count,
@@ -230,8 +230,7 @@ static void run_heads(const run *r, const exec *ex, const pyramid *raw)
         memory_attend(m, ex, t->begun, r->bank, maps.embedding);
     } else {
         maps.extra = m->no_mem_embed;
-        products.update_bias = m->first_update_bias;
-        in.products = &products;
+        in.products = r->features ? features_products(m, r->features, &products) : &products;
     }
     heads_run(t, ex, &in, r->out);
 }

@@ -65,8 +65,8 @@ static void copy_outcome(const sam2_result *r, outcome *out, int first)
         }
 }
 
-/* Encodes the fixture's picture and predicts, all objects in one call or one by one. */
-static outcome run(const sam2_model *model, const weights *fixture, bool one_by_one)
+/* Encodes the fixture's picture by `encoder` and predicts, all objects in one call or one by one. */
+static outcome run_with(const sam2_model *encoder, const sam2_model *model, const weights *fixture, bool one_by_one)
 {
     sam2_error error;
     sam2_context *context;
@@ -80,9 +80,11 @@ static outcome run(const sam2_model *model, const weights *fixture, bool one_by_
     outcome out = {0};
     need_ok(sam2_model_get_info(model, &info, &error), &error);
     make_request(&request, info.low_res_size);
+    need_ok(sam2_context_create(encoder, &context, &error), &error);
+    need_ok(sam2_features_encode(context, &image, &features, &error), &error);
+    sam2_context_destroy(context);
     need_ok(sam2_context_create(model, &context, &error), &error);
     need_ok(sam2_result_create(model, &result, &error), &error);
-    need_ok(sam2_features_encode(context, &image, &features, &error), &error);
     for (int i = 0; i < (one_by_one ? OBJECTS : 1); i++) {
         need_ok(sam2_predict(context, features, request.prompts + i, one_by_one ? 1 : OBJECTS, NULL, result, &error),
                 &error);
@@ -94,6 +96,11 @@ static outcome run(const sam2_model *model, const weights *fixture, bool one_by_
     free(pixels);
     free(request.logits);
     return out;
+}
+
+static outcome run(const sam2_model *model, const weights *fixture, bool one_by_one)
+{
+    return run_with(model, model, fixture, one_by_one);
 }
 
 static void same(const outcome *a, const outcome *b)
@@ -150,6 +157,31 @@ static void same_bits_in_bf16(void **state)
 {
     (void)state;
     same_bits(SAM2_PRECISION_BF16);
+}
+
+/* Features of the same weights serve models whose kernels want another layout. */
+static void features_of_other_kernels(void **state)
+{
+    (void)state;
+    weights *fixture = fixture_open("small_2.1");
+    sam2_model_options options = SAM2_MODEL_OPTIONS_INIT;
+    options.threads = 2;
+    options.precision = SAM2_PRECISION_F32;
+    sam2_model *model = fixture_model(fixture, &options);
+    outcome own = run(model, fixture, false);
+    for (const char *const *isa = isas_here(); *isa; isa++) {
+        options.isa = *isa;
+        sam2_model *other = fixture_model(fixture, &options);
+        outcome out = run_with(other, model, fixture, false), single = run_with(other, model, fixture, true);
+        same(&out, &single);
+        assert_true(relative_rms(own.logits, out.logits, own.floats) < 1e-4);
+        free(out.logits);
+        free(single.logits);
+        sam2_model_close(other);
+    }
+    free(own.logits);
+    sam2_model_close(model);
+    weights_close(fixture);
 }
 
 typedef struct user {
@@ -253,6 +285,7 @@ static void saved_to_one_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(same_bits_in_bf16),
+                                       cmocka_unit_test(features_of_other_kernels),
                                        cmocka_unit_test(one_model_many_callers), cmocka_unit_test(saved_to_one_path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

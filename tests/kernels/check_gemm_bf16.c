@@ -100,8 +100,10 @@ static problem make(size_t m, size_t n, size_t k, activation act)
     g->m = m, g->n = n, g->k = k, g->act = act;
     g->lda = k + random_below(4);
     g->a = matrix_bf16(m, k, g->lda, kind);
-    g->b_stride = p.packed_k * NR + (random_below(3) == 0 ? random_below(3) * NR * GEMM_BF16_K : 0);
-    g->b = make_b(n, k, p.packed_k, g->b_stride, kind);
+    /* A part of a longer k has more of it before and behind. */
+    const size_t skip = random_below(3) == 0 ? 2 * random_below(20) : 0, whole = skip + p.packed_k;
+    g->b_stride = whole * NR + (random_below(3) == 0 ? random_below(3) * NR * GEMM_BF16_K : 0);
+    g->b = make_b(n, skip ? whole : k, whole, g->b_stride, kind) + skip * NR;
     g->ldc = n + random_below(4);
     p.c_height = m;
     if (random_below(3) == 0) {
@@ -142,10 +144,10 @@ static problem make(size_t m, size_t n, size_t k, activation act)
     p.initial = allocate(p.c_count, p.c_size);
     if (p.c_count)
         memcpy(p.initial, g->c ? (void *)g->c : g->c_bf16, p.c_count * p.c_size);
-    describe("m %zu n %zu k %zu act %d%s%s%s%s%s%s%s lda %zu b_stride %zu ldc %zu values %d", m, n, k, (int)act,
-             g->c ? "" : " bf16", g->c_rows ? " c_rows" : "", g->add ? " add" : "", g->add_bf16 ? " add_bf16" : "",
-             g->row_scale ? " row_scale" : "", g->bias ? " bias" : "", g->residual ? " residual" : "", g->lda,
-             g->b_stride, g->ldc, (int)kind);
+    describe("m %zu n %zu k %zu after %zu act %d%s%s%s%s%s%s%s lda %zu b_stride %zu ldc %zu values %d", m, n, k, skip,
+             (int)act, g->c ? "" : " bf16", g->c_rows ? " c_rows" : "", g->add ? " add" : "",
+             g->add_bf16 ? " add_bf16" : "", g->row_scale ? " row_scale" : "", g->bias ? " bias" : "",
+             g->residual ? " residual" : "", g->lda, g->b_stride, g->ldc, (int)kind);
     return p;
 }
 

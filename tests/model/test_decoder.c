@@ -86,9 +86,10 @@ static token_rows make_tokens(bench *b, size_t count)
 static image_products make_products(bench *b, const float *dense)
 {
     float *image = arena_floats(&b->arena, b->pixels * b->dim);
-    image_products p = {.q = arena_floats(&b->arena, b->pixels * b->dim / 2),
-                        .k = arena_floats(&b->arena, b->pixels * b->dim / 2),
-                        .v = arena_floats(&b->arena, b->pixels * b->dim / 2),
+    const size_t bytes = image_product_bytes(b->m);
+    image_products p = {.q = arena_take(&b->arena, bytes, 1),
+                        .k = arena_take(&b->arena, bytes, 1),
+                        .v = arena_take(&b->arena, bytes, 1),
                         .image = image,
                         .update_bias = b->m->layers[0].image_to_token.out.bias};
     image_products_make(b->m, &b->ex, &b->pyramid, dense, image, &p);
