@@ -79,6 +79,7 @@ typedef struct image_pass {
     size_t objects, pixels, items;
     float scale;    /* of scores */
     size_t threads; /* that items go to in turn, more or less */
+    bool last;      /* the image with positions is of no more use after it */
     /* The picture's products that image_to_token takes queries of, and token_to_image keys and values, or NULL where
      * the image itself is multiplied: by columns that have the projection in them. Products' heads are taken one by
      * one. */

@@ -175,13 +175,6 @@ static void attend_self(const model *m, const exec *ex, const attention_weights 
 
 /* ---- folding ---- */
 
-/* Room for a packed operand of n columns and length k. */
-static void *take_packed(const model *m, const exec *ex, size_t n, size_t k)
-{
-    return decoder_narrow(m) ? arena_take(ex->arena, gemm_bf16_packed(n, k), sizeof(uint16_t))
-                             : arena_floats(ex->arena, ops_packed_floats(ex->k, n, k));
-}
-
 /* x [rows, inner] = a projection of tokens, scaled for attention where `scale` is not 1. */
 static const float *project(const model *m, const exec *ex, const token_rows *t, const linear *l, const float *from,
                             float scale)
@@ -195,79 +188,111 @@ static const float *project(const model *m, const exec *ex, const token_rows *t,
     return x;
 }
 
-/* Packs rows [n, k] as columns. */
-static void pack_columns(const model *m, const exec *ex, size_t n, size_t k, const float *rows, void *out)
+/* Rows through a projection, each head's channels apart: out [rows * heads, d_model] from x [rows, d_model / 2] by a
+ * matrix packed by rows of inputs, whose panels are d_model / 2 long. */
+typedef struct heads_rows {
+    const float *x, *packed;
+    float *out;
+} heads_rows;
+
+typedef struct through_job {
+    const model *m;
+    const exec *ex;
+    size_t rows;
+    const heads_rows *parts;
+} through_job;
+
+static void through_item(void *context, size_t item, int worker)
 {
-    size_t mark = arena_mark(ex->arena);
-    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n * k, sizeof *narrow) : NULL;
-    if (!exec_dry(ex) && decoder_narrow(m)) {
-        ex->k->f32_to_bf16(n * k, rows, narrow);
-        ex->k->pack_nk_bf16(n, k, narrow, k, out);
-    } else if (!exec_dry(ex))
-        ex->k->pack_nk_f32(n, k, rows, k, out);
-    arena_reset(ex->arena, mark);
+    (void)worker;
+    const through_job *j = context;
+    size_t dim = (size_t)j->m->config.d_model, inner = inner_dim(j->m), heads = (size_t)j->m->config.decoder_heads,
+           head_dim = inner / heads, nr = j->ex->k->gemm_f32_nr, h = item % heads;
+    const heads_rows *part = &j->parts[item / heads];
+    j->ex->k->gemm_f32(&(gemm_f32_args){.m = j->rows,
+                                        .n = dim,
+                                        .k = head_dim,
+                                        .a = part->x + h * head_dim,
+                                        .lda = inner,
+                                        .b = part->packed + h * head_dim * nr,
+                                        .b_stride = inner * nr,
+                                        .c = part->out + h * dim,
+                                        .ldc = heads * dim});
 }
 
-/* An object's part of projected rows, as an operand A. */
-static const void *operand_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *x)
+static void through_heads(const model *m, const exec *ex, size_t rows, heads_rows *parts, size_t count)
 {
-    size_t inner = inner_dim(m), n = t->count[object] * inner;
-    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n, sizeof *narrow) : NULL;
-    if (exec_dry(ex))
-        return NULL;
-    x += t->first[object] * inner;
-    if (!decoder_narrow(m))
-        return x;
-    ex->k->f32_to_bf16(n, x, narrow);
-    return narrow;
+    size_t heads = (size_t)m->config.decoder_heads;
+    for (size_t i = 0; i < count; i++)
+        parts[i].out = arena_floats(ex->arena, rows * heads * (size_t)m->config.d_model);
+    if (!exec_dry(ex))
+        pool_run(ex->pool, through_item, &(through_job){m, ex, rows, parts}, heads * count);
 }
 
-/* rows [rows * heads, d_model]: each head's channels of x through its part of a matrix packed by rows of inputs, whose
- * panels are `inner` long. */
-static const float *through_heads(const model *m, const exec *ex, size_t rows, const float *x, const float *packed)
+/* What the tokens' side gives to products with the image, of all objects: made together, before the pass. */
+typedef enum operand_kind {
+    OPERAND_A,       /* rows [n, k] as they are */
+    OPERAND_COLUMNS, /* B, packed, with rows [n, k] as columns */
+    OPERAND_ROWS     /* B, packed, with rows [k, n] as rows */
+} operand_kind;
+
+typedef struct operand {
+    operand_kind kind;
+    size_t n, k;
+    const float *rows;
+    uint16_t *narrow; /* rows in bfloat16 */
+    void *out;
+} operand;
+
+typedef struct operands {
+    const model *m;
+    const exec *ex;
+    size_t count;
+    operand list[3 * DECODE_OBJECTS];
+} operands;
+
+/* The rows of one object from [tokens of all, width]: `each` rows a token. */
+static const void *operand_of(operands *all, operand_kind kind, const token_rows *t, size_t object, size_t each,
+                              const float *rows, size_t width)
 {
-    size_t dim = (size_t)m->config.d_model, inner = inner_dim(m), heads = (size_t)m->config.decoder_heads,
-           head_dim = inner / heads, nr = ex->k->gemm_f32_nr;
-    float *out = arena_floats(ex->arena, rows * heads * dim);
-    for (size_t h = 0; h < heads && !exec_dry(ex); h++)
-        ex->k->gemm_f32(&(gemm_f32_args){.m = rows,
-                                         .n = dim,
-                                         .k = head_dim,
-                                         .a = x + h * head_dim,
-                                         .lda = inner,
-                                         .b = packed + h * head_dim * nr,
-                                         .b_stride = inner * nr,
-                                         .c = out + h * dim,
-                                         .ldc = heads * dim});
-    return out;
+    const exec *ex = all->ex;
+    const bool narrow = decoder_narrow(all->m);
+    size_t count = t->count[object] * each;
+    operand o = {.kind = kind,
+                 .n = kind == OPERAND_ROWS ? width : count,
+                 .k = kind == OPERAND_ROWS ? count : width,
+                 .rows = exec_dry(ex) ? NULL : rows + t->first[object] * each * width};
+    if (narrow)
+        o.narrow = arena_take(ex->arena, count * width, sizeof *o.narrow);
+    if (kind == OPERAND_A)
+        return narrow ? (all->list[all->count++] = o).narrow : (const void *)o.rows;
+    o.out = narrow ? arena_take(ex->arena, gemm_bf16_packed(o.n, o.k), sizeof(uint16_t))
+                   : arena_floats(ex->arena, ops_packed_floats(ex->k, o.n, o.k));
+    return (all->list[all->count++] = o).out;
 }
 
-/* An object's part of rows from through_heads, as columns of length d_model. */
-static const void *as_columns(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+static void operand_item(void *context, size_t item, int worker)
 {
-    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
-    void *out = take_packed(m, ex, n, dim);
-    pack_columns(m, ex, n, dim, exec_dry(ex) ? NULL : rows + t->first[object] * heads * dim, out);
-    return out;
+    (void)worker;
+    const operands *all = context;
+    const operand *o = &all->list[item];
+    const kernels *k = all->ex->k;
+    if (o->narrow)
+        k->f32_to_bf16(o->n * o->k, o->rows, o->narrow);
+    if (o->kind == OPERAND_COLUMNS && o->narrow)
+        k->pack_nk_bf16(o->n, o->k, o->narrow, o->k, o->out);
+    else if (o->kind == OPERAND_COLUMNS)
+        k->pack_nk_f32(o->n, o->k, o->rows, o->k, o->out);
+    else if (o->kind == OPERAND_ROWS && o->narrow)
+        k->pack_kn_bf16(o->k, o->n, o->narrow, o->n, o->out);
+    else if (o->kind == OPERAND_ROWS)
+        k->pack_kn_f32(o->k, o->n, o->rows, o->n, o->out);
 }
 
-/* The same as rows of a [columns, d_model] operand. */
-static const void *as_rows(const model *m, const exec *ex, const token_rows *t, size_t object, const float *rows)
+static void operands_make(operands *all)
 {
-    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads, n = t->count[object] * heads;
-    void *out = take_packed(m, ex, dim, n);
-    size_t mark = arena_mark(ex->arena);
-    uint16_t *narrow = decoder_narrow(m) ? arena_take(ex->arena, n * dim, sizeof *narrow) : NULL;
-    if (!exec_dry(ex)) {
-        rows += t->first[object] * heads * dim;
-        if (decoder_narrow(m)) {
-            ex->k->f32_to_bf16(n * dim, rows, narrow);
-            ex->k->pack_kn_bf16(n, dim, narrow, dim, out);
-        } else
-            ex->k->pack_kn_f32(n, dim, rows, dim, out);
-    }
-    arena_reset(ex->arena, mark);
-    return out;
+    if (!exec_dry(all->ex))
+        pool_run(all->ex->pool, operand_item, all, all->count);
 }
 
 /* What the image's projection's bias adds to scores: bias . x of each token and head. */
@@ -326,23 +351,23 @@ static void run_mlp(const model *m, const exec *ex, const two_way_layer *l, cons
 /* The tokens' side of image_to_token attention: what columns give to scores, and to the image. With `products` the
  * image's queries are projected already. */
 static void fold_answers(const model *m, const exec *ex, const token_rows *t, const two_way_layer *l,
-                         const image_products *products, void *const *image, image_pass *p)
+                         const image_products *products, void *const *image, operands *made, image_pass *p)
 {
     const attention_weights *a = &l->image_to_token;
-    const float *key = project(m, ex, t, &a->k, t->q_pe, p->scale), *key_rows = NULL, *bias = NULL;
-    if (!products) {
-        key_rows = through_heads(m, ex, t->rows, key, a->image_side);
-        bias = bias_scores(m, ex, t, a->q.bias, key);
-    }
-    const float *value_rows = through_heads(m, ex, t->rows, project(m, ex, t, &a->v, t->q, 1.0f), a->out.packed);
+    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads;
+    const float *key = project(m, ex, t, &a->k, t->q_pe, p->scale), *value = project(m, ex, t, &a->v, t->q, 1.0f);
+    heads_rows parts[2] = {{.x = value, .packed = a->out.packed}, {.x = key, .packed = a->image_side}};
+    through_heads(m, ex, t->rows, parts, products ? 1 : 2);
+    const float *bias = products ? NULL : bias_scores(m, ex, t, a->q.bias, key);
     p->norm = &l->norm4;
     p->update_bias = products ? products->update_bias : a->out.bias;
     p->queried = products;
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->keys = products ? operand_rows(m, ex, t, i, key) : as_columns(m, ex, t, i, key_rows);
-        o->scores_bias = bias ? bias + t->first[i] * (size_t)m->config.decoder_heads : NULL;
-        o->update = as_rows(m, ex, t, i, value_rows);
+        o->keys = products ? operand_of(made, OPERAND_A, t, i, 1, key, dim / 2)
+                           : operand_of(made, OPERAND_COLUMNS, t, i, heads, parts[1].out, dim);
+        o->scores_bias = bias ? bias + t->first[i] * heads : NULL;
+        o->update = operand_of(made, OPERAND_ROWS, t, i, heads, parts[0].out, dim);
         o->old = products ? products->image : NULL;
         o->image = image[i];
     }
@@ -352,17 +377,19 @@ static void fold_answers(const model *m, const exec *ex, const token_rows *t, co
  * image's keys and values are projected already. The keys' bias adds the same to all scores of a column: it is left
  * out. */
 static void fold_questions(const model *m, const exec *ex, const token_rows *t, const attention_weights *a,
-                           const image_products *products, float *attended, image_pass *p)
+                           const image_products *products, float *attended, operands *made, image_pass *p)
 {
-    const float *query = project(m, ex, t, &a->q, t->q_pe, p->scale), *rows = NULL;
+    size_t dim = (size_t)m->config.d_model, heads = (size_t)m->config.decoder_heads;
+    const float *query = project(m, ex, t, &a->q, t->q_pe, p->scale);
+    heads_rows part = {.x = query, .packed = a->image_side};
     p->asked = products;
-    if (!products) {
-        rows = through_heads(m, ex, t->rows, query, a->image_side);
-        p->value_projection = &a->v;
-    }
+    p->value_projection = &a->v;
+    if (!products)
+        through_heads(m, ex, t->rows, &part, 1);
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->queries = products ? operand_rows(m, ex, t, i, query) : as_columns(m, ex, t, i, rows);
+        o->queries = products ? operand_of(made, OPERAND_A, t, i, 1, query, dim / 2)
+                              : operand_of(made, OPERAND_COLUMNS, t, i, heads, part.out, dim);
         o->attended = exec_dry(ex) ? NULL : attended + t->first[i] * inner_dim(m);
         pass_take(p, o);
     }
@@ -388,7 +415,9 @@ void transform_folded(const model *m, const exec *ex, const token_rows *t, const
     float *attended = arena_floats(ex->arena, t->rows * inner_dim(m));
     begin_layer(m, ex, &l[0], true, t);
     image_pass p = new_pass(m, ex, t);
-    fold_questions(m, ex, t, &l[0].token_to_image, products, attended, &p);
+    operands made = {.m = m, .ex = ex};
+    fold_questions(m, ex, t, &l[0].token_to_image, products, attended, &made, &p);
+    operands_make(&made);
     pass_run(&p);
     take_attended(m, ex, &l[0].token_to_image, &l[0].norm2, t, attended);
     run_mlp(m, ex, &l[0], t);
@@ -399,10 +428,13 @@ void transform_folded(const model *m, const exec *ex, const token_rows *t, const
         const attention_weights *asks = next ? &next->token_to_image : &m->final;
         size_t start = arena_mark(ex->arena);
         p = new_pass(m, ex, t);
-        fold_answers(m, ex, t, &l[i], i == 0 ? products : NULL, image, &p);
+        p.last = !next;
+        made.count = 0;
+        fold_answers(m, ex, t, &l[i], i == 0 ? products : NULL, image, &made, &p);
         if (next)
             begin_layer(m, ex, next, false, t);
-        fold_questions(m, ex, t, asks, NULL, attended, &p);
+        fold_questions(m, ex, t, asks, NULL, attended, &made, &p);
+        operands_make(&made);
         pass_run(&p);
         take_attended(m, ex, asks, next ? &next->norm2 : &m->final_norm, t, attended);
         if (next)

@@ -11,6 +11,7 @@ typedef struct buffers {
     float *rescale;    /* [columns] */
     uint16_t *weights; /* [BLOCK_PIXELS, columns rounded up], or [columns, BLOCK_PIXELS] */
     uint16_t *packed;  /* [BLOCK_PIXELS, d_model] */
+    uint16_t *once;    /* [BLOCK_PIXELS, d_model]: the image with positions in the last pass */
 } buffers;
 
 static size_t lay_out(const image_pass *p, arena cut, buffers *b)
@@ -23,6 +24,7 @@ static size_t lay_out(const image_pass *p, arena cut, buffers *b)
     b->rescale = arena_floats(&cut, COLUMNS);
     b->weights = arena_take(&cut, BLOCK_PIXELS * (COLUMNS + 64), sizeof(uint16_t));
     b->packed = arena_take(&cut, gemm_bf16_packed(dim, BLOCK_PIXELS), sizeof(uint16_t));
+    b->once = arena_take(&cut, BLOCK_PIXELS * dim, sizeof(uint16_t));
     return cut.peak;
 }
 
@@ -70,9 +72,9 @@ static void head_scores(const image_pass *p, const pass_object *o, const void *x
 }
 
 /* image_to_token attention of a block and the normalisation after it: new rows of the image, without and with
- * positions. */
-static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b,
-                         uint16_t *image, uint16_t *positioned)
+ * positions. Returns where the latter are. */
+static const uint16_t *update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows,
+                                    const buffers *b, uint16_t *image, uint16_t *positioned)
 {
     const kernels *k = p->ex->k;
     size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o),
@@ -111,8 +113,10 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
                                    .ldadd = dim,
                                    .fetch = positions,
                                    .fetch_bytes = rows * dim * sizeof *positions});
+    uint16_t *after = p->last ? b->once : positioned;
     k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps, positions, dim, image,
-                          dim, positioned, dim);
+                          dim, after, dim);
+    return after;
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
@@ -148,8 +152,8 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
 
 /* The same over the image itself. */
 static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
-                      const uint16_t *image, const uint16_t *positioned, const buffers *b, float *largest, float *sum,
-                      float *weighted)
+                      const uint16_t *image, const uint16_t *positioned, const uint16_t *keys, const buffers *b,
+                      float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
     const size_t ahead = (next - row) * (size_t)p->m->config.d_model;
@@ -158,7 +162,7 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = columns,
                                    .k = dim,
-                                   .a = positioned,
+                                   .a = keys,
                                    .lda = dim,
                                    .b = o->queries,
                                    .b_stride = gemm_bf16_packed(1, dim),
@@ -200,11 +204,10 @@ void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size
                                                                                          ? next * ITEM_PIXELS
                                                                                          : row;
         uint16_t *image = (uint16_t *)o->image + row * dim, *positioned = image + p->pixels * dim;
-        if (p->norm)
-            update_block(p, o, row, rows, &b, image, positioned);
+        const uint16_t *keys = p->norm ? update_block(p, o, row, rows, &b, image, positioned) : NULL;
         if (p->asked)
             ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
         else
-            ask_image(p, o, row, rows, following, row == from, image, positioned, &b, largest, sum, weighted);
+            ask_image(p, o, row, rows, following, row == from, image, positioned, keys, &b, largest, sum, weighted);
     }
 }

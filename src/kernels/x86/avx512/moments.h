@@ -66,13 +66,27 @@ static inline __attribute__((always_inline)) void four_moments(const float *cons
     spread_four(_mm_div_ps(_mm_set1_ps(1.0f), _mm_sqrt_ps(variance)), scale);
 }
 
-/* Four rows from row i on, and where they begin; the last one stands for those that are not there. */
-static inline void four_rows(const float *x, size_t ldx, size_t i, size_t rows, size_t row[4], const float *at[4])
+/* Four rows on their way: their numbers (the last one stands for those that are not there), and what four_moments finds
+ * of them. Its chains of operations are so long that the next four rows are best begun before these are finished. */
+typedef struct four {
+    size_t row[4];
+    const float *at[4];
+    __m512 mean[4], scale[4];
+} four;
+
+/* Rows i to i + 3 of `rows`; returns them. */
+static inline __attribute__((always_inline)) const four *four_begin(four turns[2], size_t rows, size_t i, size_t c,
+                                                                    const float *x, size_t ldx, float eps)
 {
-    for (size_t r = 0; r < 4; r++) {
-        row[r] = i + r < rows ? i + r : rows - 1;
-        at[r] = x + row[r] * ldx;
+    four *f = &turns[i / 4 % 2];
+    if (i < rows) {
+        for (size_t r = 0; r < 4; r++) {
+            f->row[r] = i + r < rows ? i + r : rows - 1;
+            f->at[r] = x + f->row[r] * ldx;
+        }
+        four_moments(f->at, c, eps, f->mean, f->scale);
     }
+    return f;
 }
 
 #endif

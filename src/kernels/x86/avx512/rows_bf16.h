@@ -28,31 +28,30 @@ static inline void put_two_bf16(uint16_t *y, __m512 v0, __m512 v1)
 void KERNEL_NAME(layernorm_bf16)(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
                                  const float *beta, float eps, uint16_t *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i += 4) {
-        size_t row[4];
-        const float *at[4];
-        four_rows(x, ldx, i, rows, row, at);
-        __m512 mean[4], scale[4];
+    four turns[2];
+    const four *f = four_begin(turns, rows, 0, c, x, ldx, eps), *next;
+    for (size_t i = 0; i < rows; i += 4, f = next) {
         for (size_t j = 0; j < c; j += 32)
             for (int r = 0; r < 4; r++)
-                fetch_ahead(at[r] + j);
-        four_moments(at, c, eps, mean, scale);
+                fetch_ahead(f->at[r] + j);
+        next = four_begin(turns, rows, i + 4, c, x, ldx, eps);
         size_t j = 0;
         for (; j + 32 <= c; j += 32) {
             const __m512 g0 = _mm512_loadu_ps(gamma + j), b0 = _mm512_loadu_ps(beta + j);
             const __m512 g1 = _mm512_loadu_ps(gamma + j + 16), b1 = _mm512_loadu_ps(beta + j + 16);
             for (int r = 0; r < 4; r++) {
-                __m512 v0 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(at[r] + j), mean[r]), scale[r]);
-                __m512 v1 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(at[r] + j + 16), mean[r]), scale[r]);
-                put_two_bf16(y + row[r] * ldy + j, _mm512_fmadd_ps(v0, g0, b0), _mm512_fmadd_ps(v1, g1, b1));
+                __m512 v0 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(f->at[r] + j), f->mean[r]), f->scale[r]);
+                __m512 v1 = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(f->at[r] + j + 16), f->mean[r]), f->scale[r]);
+                put_two_bf16(y + f->row[r] * ldy + j, _mm512_fmadd_ps(v0, g0, b0), _mm512_fmadd_ps(v1, g1, b1));
             }
         }
         for (; j < c; j += 16) {
             const __mmask16 mask = lanes(c - j);
             const __m512 g = _mm512_maskz_loadu_ps(mask, gamma + j), b = _mm512_maskz_loadu_ps(mask, beta + j);
             for (int r = 0; r < 4; r++) {
-                __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, at[r] + j), mean[r]), scale[r]);
-                _mm256_mask_storeu_epi16(y + row[r] * ldy + j, mask, to_bf16_fast(_mm512_fmadd_ps(v, g, b)));
+                __m512 v =
+                    _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, f->at[r] + j), f->mean[r]), f->scale[r]);
+                _mm256_mask_storeu_epi16(y + f->row[r] * ldy + j, mask, to_bf16_fast(_mm512_fmadd_ps(v, g, b)));
             }
         }
     }
