@@ -190,6 +190,9 @@ typedef void layernorm_add_bf16_fn(size_t rows, size_t c, const float *x, size_t
 typedef void layernorm_gelu_bf16_fn(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma,
                                     const float *beta, float eps, uint16_t *y, size_t ldy);
 
+/* z[j] = x[j] + y[j], rounded to nearest; z may be one of them. Subnormal sums may be 0. */
+typedef void add_bf16_fn(size_t n, const uint16_t *x, const uint16_t *y, uint16_t *z);
+
 /* y[j] = act(x[j]); y may be x. */
 typedef void activate_f32_fn(size_t n, activation act, const float *x, float *y);
 
@@ -216,10 +219,15 @@ typedef void resample_row_u8_fn(size_t n, size_t taps, const uint32_t *first, co
 typedef void bilinear_row_f32_fn(size_t n, const float *top, const float *bottom, const uint32_t *left,
                                  const uint32_t *right, const float *t, float v, float *out);
 
+/* bilinear_row_f32 with the same row as top and bottom and v = 0, of several rows: out[i, j] from x[i, left[j]] and
+ * x[i, right[j]], rows ldx and ldo floats apart. The horizontal half of an enlargement; as many rows after these may be
+ * asked for meanwhile, which need not be readable. */
+typedef void stretch_rows_f32_fn(size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left,
+                                 const uint32_t *right, const float *t, float *out, size_t ldo);
+
 /* out[j] = (1 - v) x[j] + v y[j] > 0 ? inside : 0 (false for NaN): the vertical half of an enlargement and the
- * threshold in one. With rows x and y from bilinear_row_f32 with v = 0 (top and bottom the same row), kept as long as
- * output rows lie between them, this is the sign of the whole bilinear_row_f32, without its gathers for each output
- * row. */
+ * threshold in one. With rows x and y from stretch_rows_f32, kept as long as output rows lie between them, this is the
+ * sign of the whole bilinear_row_f32, without its gathers for each output row. */
 typedef void blend_threshold_f32_fn(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out);
 
 /* y[j] = the largest of four x[i][j]: a cell of a max pooling. NaN may count as anything. */

@@ -71,6 +71,7 @@ TIMED(layernorm_gelu_bf16, PROFILE_NORM, 0,
       (size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta, float eps, uint16_t *y,
        size_t ldy),
       (rows, c, x, ldx, gamma, beta, eps, y, ldy))
+TIMED(add_bf16, PROFILE_CONVERT, 0, (size_t n, const uint16_t *x, const uint16_t *y, uint16_t *z), (n, x, y, z))
 TIMED(activate_f32, PROFILE_ACTIVATION, 0, (size_t n, activation act, const float *x, float *y), (n, act, x, y))
 TIMED(weigh_rows_f32, PROFILE_RESIZE, 0,
       (size_t n, size_t taps, const float *const *row, const float *weight, float *out), (n, taps, row, weight, out))
@@ -82,6 +83,10 @@ TIMED(bilinear_row_f32, PROFILE_RESIZE, 0,
       (size_t n, const float *top, const float *bottom, const uint32_t *left, const uint32_t *right, const float *t,
        float v, float *out),
       (n, top, bottom, left, right, t, v, out))
+TIMED(stretch_rows_f32, PROFILE_RESIZE, 0,
+      (size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left, const uint32_t *right, const float *t,
+       float *out, size_t ldo),
+      (rows, n, x, ldx, left, right, t, out, ldo))
 TIMED(blend_threshold_f32, PROFILE_RESIZE, 0,
       (size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out), (n, x, y, v, inside, out))
 TIMED(max4_f32, PROFILE_ATTENTION, 0, (size_t n, const float *const x[4], float *y), (n, x, y))

@@ -38,9 +38,7 @@ typedef struct token_rows {
 } token_rows;
 
 /* In bfloat16 (model.precision) operands of the image's side are rounded to it, and those of the tokens' MLPs; sums,
- * softmax, LayerNorm and the rest of the tokens' side are float32. An object's image is then two maps [pixels, d_model]
- * of bfloat16, one after the other: the image, and the image with positions. In float32 it is one. Both take the same
- * memory. */
+ * softmax, LayerNorm and the rest of the tokens' side are float32. */
 static inline bool decoder_narrow(const model *m)
 {
     return m->precision == SAM2_PRECISION_BF16;
@@ -49,8 +47,9 @@ static inline bool decoder_narrow(const model *m)
 /* image [pixels, d_model] = the embedding, what is added to it, and the dense prompt or no_mask. */
 void decoder_image(const model *m, const exec *ex, const pyramid *features, const float *dense, float *image);
 
-/* The transformer: from tokens to tokens and each object's image. `plain` projects the image and takes one object;
- * `folded` takes several, and their images' products (image_products) must be there. */
+/* The transformer: from tokens to tokens (those of the output, the others are undefined) and each object's image.
+ * `plain` projects the image and takes one object; `folded` takes several, and their images' products (image_products)
+ * must be there. */
 void transform_plain(const model *m, const exec *ex, const token_rows *t, const pyramid *features, const float *dense,
                      void *image);
 void transform_folded(const model *m, const exec *ex, const token_rows *t, const image_products *products,
@@ -60,14 +59,15 @@ void transform_folded(const model *m, const exec *ex, const token_rows *t, const
  * token_to_image attention over the result. Products are folded onto the tokens: columns are tokens x heads, token by
  * token. Operands that may be of either type are void. */
 typedef struct pass_object {
-    size_t tokens;
+    size_t tokens;            /* that the image asks, in image_to_token attention */
+    size_t asking;            /* that ask the image, the first of them */
     const void *keys;         /* image_to_token: packed [d_model, columns]; rows [tokens, d_model / 2] with `queried` */
     const float *scores_bias; /* [columns], or NULL */
     const void *update;       /* packed [columns, d_model]: each column's value, projected */
-    const void *queries;      /* token_to_image: packed [d_model, columns]; rows [tokens, d_model / 2] with `asked` */
+    const void *queries;      /* token_to_image: packed [d_model, columns]; rows [asking, d_model / 2] with `asked` */
     const float *old;         /* [pixels, d_model] that the update is added to; NULL: the image */
     void *image;
-    float *attended; /* out: [tokens, d_model / 2] */
+    float *attended; /* out: [asking, d_model / 2] */
     /* Each item's part of the attention: largest scores, sums of exponentials [items][columns], weighted rows
      * [items][columns][pass_width]. */
     float *largest, *sum, *weighted;
@@ -79,7 +79,6 @@ typedef struct image_pass {
     size_t objects, pixels, items;
     float scale;    /* of scores */
     size_t threads; /* that items go to in turn, more or less */
-    bool last;      /* the image with positions is of no more use after it */
     /* The picture's products that image_to_token takes queries of, and token_to_image keys and values, or NULL where
      * the image itself is multiplied: by columns that have the projection in them. Products' heads are taken one by
      * one. */
@@ -99,9 +98,10 @@ void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size
 size_t pass_item_f32_bytes(const image_pass *p);
 size_t pass_item_bf16_bytes(const image_pass *p);
 
+/* Columns of token_to_image attention. */
 static inline size_t pass_columns(const image_pass *p, const pass_object *o)
 {
-    return (size_t)p->m->config.decoder_heads * o->tokens;
+    return (size_t)p->m->config.decoder_heads * o->asking;
 }
 
 /* Columns of image_products.v with a head's channels: from the first one of a panel to the head's last. */
@@ -116,10 +116,10 @@ static inline head_columns pass_head(const image_pass *p, size_t head)
     return (head_columns){head * dim - skip, skip, skip + dim};
 }
 
-/* Where columns lie that are each a token and a head: token by token; head by head with `asked`. */
+/* Where one of them lies, a token and a head: token by token; head by head with `asked`. */
 static inline size_t pass_column(const image_pass *p, const pass_object *o, size_t token, size_t head)
 {
-    return p->asked ? head * o->tokens + token : token * (size_t)p->m->config.decoder_heads + head;
+    return p->asked ? head * o->asking + token : token * (size_t)p->m->config.decoder_heads + head;
 }
 
 /* Channels of the values that are weighed for a column. */

@@ -251,13 +251,13 @@ typedef struct operands {
     operand list[3 * DECODE_OBJECTS];
 } operands;
 
-/* The rows of one object from [tokens of all, width]: `each` rows a token. */
-static const void *operand_of(operands *all, operand_kind kind, const token_rows *t, size_t object, size_t each,
-                              const float *rows, size_t width)
+/* The rows of one object's first tokens from [tokens of all, width]: `each` rows a token. */
+static const void *operand_of(operands *all, operand_kind kind, const token_rows *t, size_t object, size_t tokens,
+                              size_t each, const float *rows, size_t width)
 {
     const exec *ex = all->ex;
     const bool narrow = decoder_narrow(all->m);
-    size_t count = t->count[object] * each;
+    size_t count = tokens * each;
     operand o = {.kind = kind,
                  .n = kind == OPERAND_ROWS ? width : count,
                  .k = kind == OPERAND_ROWS ? count : width,
@@ -364,10 +364,10 @@ static void fold_answers(const model *m, const exec *ex, const token_rows *t, co
     p->queried = products;
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->keys = products ? operand_of(made, OPERAND_A, t, i, 1, key, dim / 2)
-                           : operand_of(made, OPERAND_COLUMNS, t, i, heads, parts[1].out, dim);
+        o->keys = products ? operand_of(made, OPERAND_A, t, i, o->tokens, 1, key, dim / 2)
+                           : operand_of(made, OPERAND_COLUMNS, t, i, o->tokens, heads, parts[1].out, dim);
         o->scores_bias = bias ? bias + t->first[i] * heads : NULL;
-        o->update = operand_of(made, OPERAND_ROWS, t, i, heads, parts[0].out, dim);
+        o->update = operand_of(made, OPERAND_ROWS, t, i, o->tokens, heads, parts[0].out, dim);
         o->old = products ? products->image : NULL;
         o->image = image[i];
     }
@@ -388,8 +388,8 @@ static void fold_questions(const model *m, const exec *ex, const token_rows *t, 
         through_heads(m, ex, t->rows, &part, 1);
     for (size_t i = 0; i < t->objects; i++) {
         pass_object *o = &p->object[i];
-        o->queries = products ? operand_of(made, OPERAND_A, t, i, 1, query, dim / 2)
-                              : operand_of(made, OPERAND_COLUMNS, t, i, heads, part.out, dim);
+        o->queries = products ? operand_of(made, OPERAND_A, t, i, o->asking, 1, query, dim / 2)
+                              : operand_of(made, OPERAND_COLUMNS, t, i, o->asking, heads, part.out, dim);
         o->attended = exec_dry(ex) ? NULL : attended + t->first[i] * inner_dim(m);
         pass_take(p, o);
     }
@@ -403,7 +403,7 @@ static image_pass new_pass(const model *m, const exec *ex, const token_rows *t)
     p.items = (pixels + ITEM_PIXELS - 1) / ITEM_PIXELS;
     p.scale = 1.0f / sqrtf((float)(inner_dim(m) / heads));
     for (size_t i = 0; i < t->objects; i++)
-        p.object[i].tokens = t->count[i];
+        p.object[i].tokens = p.object[i].asking = t->count[i];
     return p;
 }
 
@@ -422,14 +422,15 @@ void transform_folded(const model *m, const exec *ex, const token_rows *t, const
     take_attended(m, ex, &l[0].token_to_image, &l[0].norm2, t, attended);
     run_mlp(m, ex, &l[0], t);
     /* The image's update by a layer does not change its tokens: the next layer's, or the final ones, ask the new image
-     * in the same pass. */
+     * in the same pass. Of the final ones those that a head reads: what the prompt's would become is not asked for. */
     for (int i = 0; i < MODEL_DECODER_DEPTH; i++) {
         const two_way_layer *next = i + 1 < MODEL_DECODER_DEPTH ? &l[i + 1] : NULL;
         const attention_weights *asks = next ? &next->token_to_image : &m->final;
         size_t start = arena_mark(ex->arena);
         p = new_pass(m, ex, t);
-        p.last = !next;
         made.count = 0;
+        for (size_t o = 0; o < t->objects && !next; o++)
+            p.object[o].asking = output_tokens(m);
         fold_answers(m, ex, t, &l[i], i == 0 ? products : NULL, image, &made, &p);
         if (next)
             begin_layer(m, ex, next, false, t);

@@ -49,7 +49,7 @@ static void pass_item(void *context, size_t index, int worker)
 static void join_token(const image_pass *p, const pass_object *o, size_t token, float *joined)
 {
     const kernels *k = p->ex->k;
-    size_t heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens, width = pass_width(p),
+    size_t heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o), width = pass_width(p),
            inner = (size_t)p->m->config.d_model / 2, head_dim = inner / heads;
     float *projected = joined + heads * width, *attended = o->attended + token * inner;
     for (size_t h = 0; h < heads; h++) {
@@ -81,8 +81,8 @@ static void join_item(void *context, size_t index, int worker)
 {
     const image_pass *p = context;
     size_t object = 0;
-    for (; index >= p->object[object].tokens; object++)
-        index -= p->object[object].tokens;
+    for (; index >= p->object[object].asking; object++)
+        index -= p->object[object].asking;
     join_token(p, &p->object[object], index, (float *)(p->scratch + (size_t)worker * p->scratch_bytes));
 }
 
@@ -92,7 +92,7 @@ void pass_run(image_pass *p)
     p->scratch_bytes = decoder_narrow(p->m) ? pass_item_bf16_bytes(p) : pass_item_f32_bytes(p);
     p->scratch = arena_take(p->ex->arena, (size_t)pool_threads(p->ex->pool), p->scratch_bytes);
     for (size_t i = 0; i < p->objects; i++)
-        tokens += p->object[i].tokens;
+        tokens += p->object[i].asking;
     if (!exec_dry(p->ex)) {
         pool_run(p->ex->pool, pass_item, p, p->items * p->objects);
         pool_run(p->ex->pool, join_item, p, tokens);

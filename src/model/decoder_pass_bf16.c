@@ -5,13 +5,13 @@
 #define COLUMNS (MOST_HEADS * FOLD_TOKENS)
 
 typedef struct buffers {
-    float *sums;       /* [BLOCK_PIXELS, d_model] */
-    float *scores;     /* [BLOCK_PIXELS, columns rounded up] */
-    float *turned;     /* [columns, BLOCK_PIXELS] */
-    float *rescale;    /* [columns] */
-    uint16_t *weights; /* [BLOCK_PIXELS, columns rounded up], or [columns, BLOCK_PIXELS] */
-    uint16_t *packed;  /* [BLOCK_PIXELS, d_model] */
-    uint16_t *once;    /* [BLOCK_PIXELS, d_model]: the image with positions in the last pass */
+    float *sums;          /* [BLOCK_PIXELS, d_model] */
+    float *scores;        /* [BLOCK_PIXELS, columns rounded up] */
+    float *turned;        /* [columns, BLOCK_PIXELS] */
+    float *rescale;       /* [columns] */
+    uint16_t *weights;    /* [BLOCK_PIXELS, columns rounded up], or [columns, BLOCK_PIXELS] */
+    uint16_t *packed;     /* [BLOCK_PIXELS, d_model] */
+    uint16_t *positioned; /* [BLOCK_PIXELS, d_model]: the image with positions */
 } buffers;
 
 static size_t lay_out(const image_pass *p, arena cut, buffers *b)
@@ -24,7 +24,7 @@ static size_t lay_out(const image_pass *p, arena cut, buffers *b)
     b->rescale = arena_floats(&cut, COLUMNS);
     b->weights = arena_take(&cut, BLOCK_PIXELS * (COLUMNS + 64), sizeof(uint16_t));
     b->packed = arena_take(&cut, gemm_bf16_packed(dim, BLOCK_PIXELS), sizeof(uint16_t));
-    b->once = arena_take(&cut, BLOCK_PIXELS * dim, sizeof(uint16_t));
+    b->positioned = arena_take(&cut, BLOCK_PIXELS * dim, sizeof(uint16_t));
     return cut.peak;
 }
 
@@ -48,12 +48,12 @@ static void fetch_part(gemm_bf16_args *g, wanted w, size_t h, size_t parts)
 
 /* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
  * it, turned[h * head_step + t * token_step][row]. */
-static void head_scores(const image_pass *p, const pass_object *o, const void *x, const void *product, size_t row,
-                        size_t rows, size_t head_step, size_t token_step, float *turned, const uint16_t *values)
+static void head_scores(const image_pass *p, size_t tokens, const void *x, const void *product, size_t row, size_t rows,
+                        size_t head_step, size_t token_step, float *turned, const uint16_t *values)
 {
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, dim = inner / heads;
     for (size_t h = 0; h < heads; h++) {
-        gemm_bf16_args g = {.m = o->tokens,
+        gemm_bf16_args g = {.m = tokens,
                             .n = rows,
                             .k = dim,
                             .a = (const uint16_t *)x + h * dim,
@@ -71,31 +71,30 @@ static void head_scores(const image_pass *p, const pass_object *o, const void *x
     }
 }
 
-/* image_to_token attention of a block and the normalisation after it: new rows of the image, without and with
- * positions. Returns where the latter are. */
-static const uint16_t *update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows,
-                                    const buffers *b, uint16_t *image, uint16_t *positioned)
+/* image_to_token attention of a block and the normalisation after it: new rows of the image, and b->positioned. */
+static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b,
+                         uint16_t *image)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o),
+    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens,
            pitch = round_up(columns, 16), narrow_pitch = ops_pitch_bf16(columns);
     const uint16_t *positions = p->m->dense_pe_bf16 + row * dim;
     if (p->queried) {
-        head_scores(p, o, o->keys, p->queried->q, row, rows, 1, heads, b->turned, NULL);
+        head_scores(p, o->tokens, o->keys, p->queried->q, row, rows, 1, heads, b->turned, NULL);
         k->transpose_f32(columns, rows, b->turned, BLOCK_PIXELS, b->scores, pitch);
-    } else
+    } else {
+        k->add_bf16(rows * dim, image, positions, b->positioned);
         k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                        .n = columns,
                                        .k = dim,
-                                       .a = positioned,
+                                       .a = b->positioned,
                                        .lda = dim,
                                        .b = o->keys,
                                        .b_stride = gemm_bf16_packed(1, dim),
                                        .c = b->scores,
                                        .ldc = pitch,
-                                       .bias = o->scores_bias,
-                                       .fetch = image,
-                                       .fetch_bytes = rows * dim * sizeof *image});
+                                       .bias = o->scores_bias});
+    }
     k->softmax_groups_bf16(rows, heads, o->tokens, b->scores, pitch, b->weights, narrow_pitch);
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = dim,
@@ -111,12 +110,10 @@ static const uint16_t *update_block(const image_pass *p, const pass_object *o, s
                                    .ldr = dim,
                                    .add_bf16 = o->old ? NULL : image,
                                    .ldadd = dim,
-                                   .fetch = positions,
+                                   .fetch = p->queried ? positions : NULL, /* read just now otherwise */
                                    .fetch_bytes = rows * dim * sizeof *positions});
-    uint16_t *after = p->last ? b->once : positioned;
     k->layernorm_add_bf16(rows, dim, b->sums, dim, p->norm->gamma, p->norm->beta, p->norm->eps, positions, dim, image,
-                          dim, after, dim);
-    return after;
+                          dim, b->positioned, dim);
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
@@ -126,14 +123,14 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
     const kernels *k = p->ex->k;
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, width = pass_width(p);
     const uint16_t *keys = p->asked->k, *values = p->asked->v;
-    head_scores(p, o, o->queries, keys, row, rows, o->tokens, 1, b->turned, values);
-    k->softmax_step_bf16(o->tokens * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
+    head_scores(p, o->asking, o->queries, keys, row, rows, o->asking, 1, b->turned, values);
+    k->softmax_step_bf16(o->asking * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
                          b->rescale);
     wanted w = {keys + gemm_bf16_packed(next, inner), gemm_bf16_packed(rows, inner) * sizeof *keys};
     for (size_t h = 0; h < heads; h++) {
         const head_columns at = pass_head(p, h);
-        const size_t column = h * o->tokens;
-        gemm_bf16_args g = {.m = o->tokens,
+        const size_t column = h * o->asking;
+        gemm_bf16_args g = {.m = o->asking,
                             .n = at.n,
                             .k = rows,
                             .a = b->weights + column * BLOCK_PIXELS,
@@ -152,24 +149,24 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
 
 /* The same over the image itself. */
 static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
-                      const uint16_t *image, const uint16_t *positioned, const uint16_t *keys, const buffers *b,
-                      float *largest, float *sum, float *weighted)
+                      const uint16_t *image, const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
     const size_t ahead = (next - row) * (size_t)p->m->config.d_model;
     const float *old = o->old ? o->old + row * (size_t)p->m->config.d_model : NULL;
+    const uint16_t *positions = p->m->dense_pe_bf16 + row * (size_t)p->m->config.d_model;
     size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), pitch = round_up(columns, 16);
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = columns,
                                    .k = dim,
-                                   .a = keys,
+                                   .a = b->positioned,
                                    .lda = dim,
                                    .b = o->queries,
                                    .b_stride = gemm_bf16_packed(1, dim),
                                    .c = b->scores,
                                    .ldc = pitch,
-                                   .fetch = positioned + ahead,
-                                   .fetch_bytes = rows * dim * sizeof *positioned});
+                                   .fetch = image + ahead,
+                                   .fetch_bytes = rows * dim * sizeof *image});
     k->transpose_f32(rows, columns, b->scores, pitch, b->turned, BLOCK_PIXELS);
     k->softmax_step_bf16(columns, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
                          b->rescale);
@@ -186,8 +183,8 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                    .add = first ? NULL : weighted,
                                    .ldadd = dim,
                                    .add_scale = b->rescale,
-                                   .fetch = old ? (const void *)(old + ahead) : image + ahead,
-                                   .fetch_bytes = rows * dim * (old ? sizeof *old : sizeof *image)});
+                                   .fetch = old ? (const void *)(old + ahead) : positions + ahead,
+                                   .fetch_bytes = rows * dim * (old ? sizeof *old : sizeof *positions)});
 }
 
 void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
@@ -203,11 +200,12 @@ void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size
                                                                                      : next < p->items
                                                                                          ? next * ITEM_PIXELS
                                                                                          : row;
-        uint16_t *image = (uint16_t *)o->image + row * dim, *positioned = image + p->pixels * dim;
-        const uint16_t *keys = p->norm ? update_block(p, o, row, rows, &b, image, positioned) : NULL;
+        uint16_t *image = (uint16_t *)o->image + row * dim;
+        if (p->norm)
+            update_block(p, o, row, rows, &b, image);
         if (p->asked)
             ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
         else
-            ask_image(p, o, row, rows, following, row == from, image, positioned, keys, &b, largest, sum, weighted);
+            ask_image(p, o, row, rows, following, row == from, image, &b, largest, sum, weighted);
     }
 }

@@ -39,13 +39,13 @@ size_t pass_item_f32_bytes(const image_pass *p)
 
 /* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
  * it, turned[h * head_step + t * token_step][row]. */
-static void head_scores(const image_pass *p, const pass_object *o, const void *x, const void *product, size_t row,
-                        size_t rows, size_t head_step, size_t token_step, float *turned)
+static void head_scores(const image_pass *p, size_t tokens, const void *x, const void *product, size_t row, size_t rows,
+                        size_t head_step, size_t token_step, float *turned)
 {
     const kernels *k = p->ex->k;
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, dim = inner / heads;
     for (size_t h = 0; h < heads; h++)
-        k->gemm_f32(&(gemm_f32_args){.m = o->tokens,
+        k->gemm_f32(&(gemm_f32_args){.m = tokens,
                                      .n = rows,
                                      .k = dim,
                                      .a = (const float *)x + h * dim,
@@ -61,11 +61,11 @@ static void head_scores(const image_pass *p, const pass_object *o, const void *x
 static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = pass_columns(p, o);
+    size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens;
     float *image = (float *)o->image + row * dim;
     const float *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
     if (p->queried) {
-        head_scores(p, o, o->keys, p->queried->q, row, rows, 1, heads, b->weights);
+        head_scores(p, o->tokens, o->keys, p->queried->q, row, rows, 1, heads, b->weights);
         k->transpose_f32(columns, rows, b->weights, BLOCK_PIXELS, b->scores, PITCH);
     } else {
         with_positions(p, row, rows, old, b->positioned);
@@ -105,12 +105,12 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
 {
     const kernels *k = p->ex->k;
     size_t heads = (size_t)p->m->config.decoder_heads, width = pass_width(p), nr = k->gemm_f32_nr;
-    head_scores(p, o, o->queries, p->asked->k, row, rows, o->tokens, 1, b->weights);
-    k->softmax_step_f32(o->tokens * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    head_scores(p, o->asking, o->queries, p->asked->k, row, rows, o->asking, 1, b->weights);
+    k->softmax_step_f32(o->asking * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
     for (size_t h = 0; h < heads; h++) {
         const head_columns at = pass_head(p, h);
-        const size_t column = h * o->tokens;
-        k->gemm_f32(&(gemm_f32_args){.m = o->tokens,
+        const size_t column = h * o->asking;
+        k->gemm_f32(&(gemm_f32_args){.m = o->asking,
                                      .n = at.n,
                                      .k = rows,
                                      .a = b->weights + column * BLOCK_PIXELS,

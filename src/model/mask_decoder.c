@@ -123,7 +123,7 @@ void decode_prompts(const model *m, const exec *ex, const pyramid *features, con
         t.first[i] = t.rows;
         t.count[i] = output_tokens(m) + objects[i].sparse_count;
         t.rows += t.count[i];
-        image[i] = arena_floats(ex->arena, pixels * dim);
+        image[i] = arena_take(ex->arena, pixels * dim, image_element(m));
         objects[i].image = image[i];
         objects[i].hyper = exec_dry(ex) ? NULL : hyper + i * MASKS * (dim / 8);
     }

@@ -5,24 +5,23 @@
 
 #define MIDDLE_PIECE 1024
 
-/* Where output i lies among the inputs. */
+/* Where output i lies among the inputs. Sides are below 2^31, and such numbers are converted by vectors. */
 static float position(float scale, size_t i)
 {
-    float source = scale * ((float)i + 0.5f) - 0.5f;
+    float source = scale * ((float)(int32_t)i + 0.5f) - 0.5f;
     return source < 0.0f ? 0.0f : source;
 }
 
 /* Where outputs `start` ... of `out` take from `in` inputs: two neighbours and the second one's share. */
 static void taps(size_t in, size_t out, size_t start, size_t n, uint32_t *low, uint32_t *high, float *share)
 {
-    float scale = (float)in / (float)out;
+    const float scale = (float)in / (float)out;
+    const int32_t last = (int32_t)in - 1;
     for (size_t i = 0; i < n; i++) {
         float source = position(scale, start + i);
-        uint32_t at = (uint32_t)source;
-        if (at > in - 1)
-            at = (uint32_t)in - 1;
-        low[i] = at;
-        high[i] = at + (at < in - 1);
+        int32_t at = (int32_t)source < last ? (int32_t)source : last;
+        low[i] = (uint32_t)at;
+        high[i] = (uint32_t)(at + (at < last));
         share[i] = source - (float)at;
     }
 }
@@ -55,6 +54,8 @@ static const float *source_row(const enlarge *e, size_t y, size_t from, size_t t
 
 #define TILE 2048 /* columns that an item takes */
 #define BAND 128  /* rows */
+#define AT_ONCE 4 /* rows that are enlarged horizontally together */
+#define PITCH (TILE + 16)
 
 typedef struct rows_job {
     const enlarge *e;
@@ -63,14 +64,46 @@ typedef struct rows_job {
     size_t tiles;
 } rows_job;
 
-/* Rows come in order, and so do the logits' rows they lie between: each is enlarged horizontally once. */
+/* Rows that are enlarged horizontally: `first` ... and count of them, in `row`. */
+typedef struct stretched {
+    size_t first, count;
+    float row[1 + AT_ONCE][PITCH];
+} stretched;
+
+/* Rows come in order, and so do the logits' rows they lie between: each is enlarged once, some together. */
+static void stretch_to(const enlarge *e, stretched *s, size_t low, size_t high, size_t n, const uint32_t *left,
+                       const uint32_t *right, const float *u)
+{
+    float room[ENLARGE_MAX_MIDDLE];
+    if (low >= s->first && high < s->first + s->count)
+        return;
+    const bool begun = low >= s->first && low < s->first + s->count;
+    if (begun && low > s->first)
+        memcpy(s->row[0], s->row[low - s->first], n * sizeof s->row[0][0]);
+    s->first = low;
+    s->count = begun;
+    const size_t left_over = source_rows(e) - low - begun, most = e->middle ? 1 + high - low - begun : AT_ONCE,
+                 rows = left_over < most ? left_over : most;
+    for (size_t i = 0; i < rows && e->middle; i++) {
+        const float *logits = source_row(e, low + s->count, left[0], right[n - 1], room);
+        e->k->stretch_rows_f32(1, n, logits, 0, left, right, u, s->row[s->count++], PITCH);
+    }
+    if (e->middle)
+        return;
+    e->k->stretch_rows_f32(rows, n, e->logits + (low + begun) * e->side, e->side, left, right, u, s->row[s->count],
+                           PITCH);
+    s->count += rows;
+}
+
 static void rows_item(void *context, size_t item, int worker)
 {
     (void)worker;
     const rows_job *j = context;
     const enlarge *e = j->e;
-    uint32_t left[TILE], right[TILE], kept[2] = {UINT32_MAX, UINT32_MAX};
-    float u[TILE], row[2][TILE], room[ENLARGE_MAX_MIDDLE];
+    uint32_t left[TILE], right[TILE];
+    float u[TILE];
+    stretched s;
+    s.first = s.count = 0;
     size_t x = item % j->tiles * TILE, n = e->width - x < TILE ? e->width - x : TILE;
     size_t from = item / j->tiles * BAND, to = from + BAND < e->height ? from + BAND : e->height;
     taps(source_columns(e), e->width, x, n, left, right, u);
@@ -78,13 +111,8 @@ static void rows_item(void *context, size_t item, int worker)
         uint32_t at[2];
         float v;
         taps(source_rows(e), e->height, y, 1, &at[0], &at[1], &v);
-        for (int i = 0; i < 2; i++) /* rows with even and odd numbers have a place each */
-            if (kept[at[i] % 2] != at[i]) {
-                const float *logits = source_row(e, at[i], left[0], right[n - 1], room);
-                e->k->bilinear_row_f32(n, logits, logits, left, right, u, 0.0f, row[at[i] % 2]);
-                kept[at[i] % 2] = at[i];
-            }
-        j->use(j->user, x, y, n, row[at[0] % 2], row[at[1] % 2], v);
+        stretch_to(e, &s, at[0], at[1], n, left, right, u);
+        j->use(j->user, x, y, n, s.row[at[0] - s.first], s.row[at[1] - s.first], v);
     }
 }
 

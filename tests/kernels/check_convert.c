@@ -107,12 +107,36 @@ void check_f32_to_bf16(const check *t, f32_to_bf16_fn *fn)
     }
 }
 
+void check_add_bf16(const check *t, add_bf16_fn *fn)
+{
+    (void)t;
+    for (size_t i = 0; i < 300 && !given_up(); i++) {
+        const size_t n = i < 80 ? i : random_below(600);
+        describe("n %zu", n);
+        uint16_t *x = operand(n, sizeof *x), *y = operand(n, sizeof *y), *z = i % 3 ? operand(n, sizeof *z) : x,
+                 want[600];
+        for (size_t j = 0; j < n; j++) {
+            x[j] = encode_bf16(random_value(i % 2 ? VALUES_WIDE : VALUES_PLAIN));
+            y[j] = encode_bf16(random_value(VALUES_PLAIN));
+            const float sum = decode(x[j]) + decode(y[j]);
+            /* A sum that cancels may be subnormal, which may count as 0. */
+            want[j] = fabsf(sum) < 0x1p-126f ? 0 : encode_bf16(sum);
+        }
+        fn(n, x, y, z);
+        for (size_t j = 0; j < n && !given_up(); j++)
+            if (z[j] != want[j] && !(want[j] == 0 && fabsf(decode(z[j])) < 0x1p-126f))
+                fail("z[%zu] is %#x, not %#x", j, (unsigned)z[j], (unsigned)want[j]);
+        operands_end();
+    }
+}
+
 /* ---- timing ---- */
 
 enum { COUNT = 16384 };
 typedef struct job {
     bf16_to_f32_fn *from;
     f32_to_bf16_fn *to;
+    add_bf16_fn *add;
     float *wide;
     uint16_t *narrow;
 } job;
@@ -120,15 +144,17 @@ typedef struct job {
 static void run(void *arg)
 {
     const job *j = arg;
-    if (j->from)
+    if (j->add)
+        j->add(COUNT, j->narrow, j->narrow, j->narrow);
+    else if (j->from)
         j->from(COUNT, j->narrow, j->wide);
     else
         j->to(COUNT, j->wide, j->narrow);
 }
 
-static void bench_convert(const check *t, bf16_to_f32_fn *from, f32_to_bf16_fn *to)
+static void bench_convert(const check *t, bf16_to_f32_fn *from, f32_to_bf16_fn *to, add_bf16_fn *add)
 {
-    job j = {from, to, calloc(COUNT, sizeof(float)), calloc(COUNT, sizeof(uint16_t))};
+    job j = {from, to, add, calloc(COUNT, sizeof(float)), calloc(COUNT, sizeof(uint16_t))};
     if (!j.wide || !j.narrow)
         exit(2);
     bench(t, "16384 in cache", 6.0 * COUNT, "GB/s", run, &j);
@@ -138,10 +164,15 @@ static void bench_convert(const check *t, bf16_to_f32_fn *from, f32_to_bf16_fn *
 
 void bench_bf16_to_f32(const check *t, bf16_to_f32_fn *fn)
 {
-    bench_convert(t, fn, NULL);
+    bench_convert(t, fn, NULL, NULL);
 }
 
 void bench_f32_to_bf16(const check *t, f32_to_bf16_fn *fn)
 {
-    bench_convert(t, NULL, fn);
+    bench_convert(t, NULL, fn, NULL);
+}
+
+void bench_add_bf16(const check *t, add_bf16_fn *fn)
+{
+    bench_convert(t, NULL, NULL, fn);
 }

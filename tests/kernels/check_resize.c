@@ -127,6 +127,36 @@ void check_bilinear_row_f32(const check *t, bilinear_row_f32_fn *fn)
     }
 }
 
+void check_stretch_rows_f32(const check *t, stretch_rows_f32_fn *fn)
+{
+    (void)t;
+    for (size_t i = 0; i < 200 && !given_up(); i++) {
+        const size_t n = i < 80 ? i : random_below(WIDTH), width = random_from(1, 300), rows = random_below(6),
+                     ldx = width + random_below(3), ldo = n + random_below(3);
+        const values kind = i % 5 ? VALUES_PLAIN : VALUES_SPECIAL;
+        describe("rows %zu n %zu width %zu values %d", rows, n, width, (int)kind);
+        const float *x = vector(rows ? (rows - 1) * ldx + width : 0, kind);
+        uint32_t *left = operand(n, sizeof *left), *right = operand(n, sizeof *right);
+        const size_t count = rows ? (rows - 1) * ldo + n : 0;
+        float *u = operand_f32(n), *out = operand_f32(count), *want = calloc(count + 1, sizeof *want);
+        if (!want)
+            exit(2);
+        for (size_t j = 0; j < n; j++) {
+            left[j] = (uint32_t)(i % 2 ? j * width / n : random_below(width));
+            right[j] = (uint32_t)(left[j] + 1 < width ? left[j] + 1 : left[j]);
+            u[j] = random_below(10) ? random_float(0.0f, 1.0f) : (float)random_below(2);
+        }
+        for (size_t at = 0; at < count; at++)
+            out[at] = want[at] = (float)at;
+        for (size_t r = 0; r < rows; r++)
+            k_bilinear_row_f32_ref(n, x + r * ldx, x + r * ldx, left, right, u, 0.0f, want + r * ldo);
+        fn(rows, n, x, ldx, left, right, u, out, ldo);
+        same_f32("out", out, want, count);
+        free(want);
+        operands_end();
+    }
+}
+
 /* ---- the threshold while enlarging ---- */
 
 void check_blend_threshold_f32(const check *t, blend_threshold_f32_fn *fn)
@@ -159,8 +189,9 @@ typedef struct job {
     weigh_rows_f32_fn *weigh;
     resample_row_u8_fn *resample;
     bilinear_row_f32_fn *bilinear;
+    stretch_rows_f32_fn *stretch;
     blend_threshold_f32_fn *blend;
-    float x[2][3 * WIDE], t[WIDE], weight[SAMPLES * BENCH_TAPS], out[3 * WIDE];
+    float x[2][3 * WIDE], stretched[4 * WIDE], t[WIDE], weight[SAMPLES * BENCH_TAPS], out[3 * WIDE];
     uint32_t left[WIDE], right[WIDE], first[SAMPLES], count[SAMPLES];
     uint8_t pixels[4 * WIDE], mask[WIDE];
     int channels;
@@ -174,6 +205,8 @@ static void run(void *arg)
         j->weigh(3 * SAMPLES, 4, row, j->weight, j->out);
     else if (j->resample)
         j->resample(SAMPLES, BENCH_TAPS, j->first, j->count, j->weight, j->pixels, j->channels, j->out);
+    else if (j->stretch)
+        j->stretch(4, WIDE, j->x[0], NARROW, j->left, j->right, j->t, j->stretched, WIDE);
     else if (j->bilinear)
         j->bilinear(WIDE, j->x[0], j->x[1], j->left, j->right, j->t, 0.25f, j->out);
     else
@@ -226,6 +259,14 @@ void bench_bilinear_row_f32(const check *t, bilinear_row_f32_fn *fn)
     job *j = make_job();
     j->bilinear = fn;
     bench(t, "256 to 1800", (double)WIDE, "Gpixel/s", run, j);
+    free(j);
+}
+
+void bench_stretch_rows_f32(const check *t, stretch_rows_f32_fn *fn)
+{
+    job *j = make_job();
+    j->stretch = fn;
+    bench(t, "4 rows of 256 to 1800", 4.0 * WIDE, "Gpixel/s", run, j);
     free(j);
 }
 

@@ -55,3 +55,9 @@ void k_softmax_groups_bf16_ref(size_t rows, size_t groups, size_t n, const float
                 p[j * groups + g] = ref_to_bf16(expf(s[j * groups + g] - largest) / sum);
         }
 }
+
+void k_add_bf16_ref(size_t n, const uint16_t *x, const uint16_t *y, uint16_t *z)
+{
+    for (size_t j = 0; j < n; j++)
+        z[j] = ref_to_bf16(ref_bf16(x[j]) + ref_bf16(y[j]));
+}

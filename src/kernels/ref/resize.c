@@ -36,6 +36,13 @@ void k_bilinear_row_f32_ref(size_t n, const float *top, const float *bottom, con
     }
 }
 
+void k_stretch_rows_f32_ref(size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left,
+                            const uint32_t *right, const float *t, float *out, size_t ldo)
+{
+    for (size_t i = 0; i < rows; i++)
+        k_bilinear_row_f32_ref(n, x + i * ldx, x + i * ldx, left, right, t, 0.0f, out + i * ldo);
+}
+
 void k_blend_threshold_f32_ref(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
 {
     for (size_t j = 0; j < n; j++)

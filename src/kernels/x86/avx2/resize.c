@@ -110,6 +110,13 @@ void k_bilinear_row_f32_avx2(size_t n, const float *top, const float *bottom, co
     }
 }
 
+void k_stretch_rows_f32_avx2(size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left,
+                             const uint32_t *right, const float *t, float *out, size_t ldo)
+{
+    for (size_t i = 0; i < rows; i++)
+        k_bilinear_row_f32_avx2(n, x + i * ldx, x + i * ldx, left, right, t, 0.0f, out + i * ldo);
+}
+
 void k_blend_threshold_f32_avx2(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
 {
     const __m256 zero = _mm256_setzero_ps(), vv = _mm256_set1_ps(v);

@@ -103,3 +103,11 @@ void KERNEL_NAME(softmax_groups_bf16)(size_t rows, size_t groups, size_t n, cons
             for (size_t g = 0; g < groups; g += 16)
                 group_row(false, groups - g, n * groups, groups, s + g, p + g);
 }
+
+void KERNEL_NAME(add_bf16)(size_t n, const uint16_t *x, const uint16_t *y, uint16_t *z)
+{
+    for (size_t j = 0; j < n; j += 16) {
+        const __mmask16 mask = lanes(n - j);
+        put_bf16(z + j, mask, _mm512_add_ps(from_bf16(mask, x + j), from_bf16(mask, y + j)));
+    }
+}

@@ -1,6 +1,8 @@
 /* Resizing. Products and sums are rounded one by one, as in the plain kernels: the results are the same bits. */
 #include "kernels/x86/avx512/math.h"
 
+#include <stdbool.h>
+
 void k_weigh_rows_f32_avx512(size_t n, size_t taps, const float *const *row, const float *weight, float *out)
 {
     size_t j = 0;
@@ -42,44 +44,63 @@ static inline __m512 gather(__mmask16 mask, __m512i index, const float *x)
     return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, x, 4);
 }
 
-/* Both neighbours' values, of indices that lie within 16 of each other: from one vector instead of by gathers. */
-static inline void pick(__mmask16 readable, __m512i l, __m512i r, const float *x, __m512 *a, __m512 *b)
+/* Where 16 outputs take from, by indices from `first` on. */
+typedef struct neighbours {
+    __m512i left, right, left0, right0; /* those of the row, and those from `first` on */
+    uint32_t first;
+    __mmask16 mask, readable; /* readable: the values from `first` on that are taken */
+    bool near;                /* they are 16 at most, as where a row is enlarged: one vector has them */
+} neighbours;
+
+static inline neighbours find_neighbours(size_t n, const uint32_t *left, const uint32_t *right)
 {
-    const __m512 near = _mm512_maskz_loadu_ps(readable, x);
-    *a = _mm512_permutexvar_ps(l, near);
-    *b = _mm512_permutexvar_ps(r, near);
+    neighbours to = {.first = left[0], .mask = lanes(n)};
+    /* Gathers take indices as signed: a row is shorter than 2^31. */
+    to.left = _mm512_maskz_loadu_epi32(to.mask, left);
+    to.right = _mm512_maskz_loadu_epi32(to.mask, right);
+    const uint32_t span = right[n < 16 ? n - 1 : 15] - to.first;
+    const __m512i start = _mm512_set1_epi32((int)to.first), end = _mm512_set1_epi32((int)span);
+    to.left0 = _mm512_sub_epi32(to.left, start);
+    to.right0 = _mm512_sub_epi32(to.right, start);
+    to.near = span < 16 && _mm512_mask_cmpgt_epu32_mask(to.mask, to.left0, end) == 0 &&
+              _mm512_mask_cmpgt_epu32_mask(to.mask, to.right0, end) == 0;
+    to.readable = to.near ? lanes(span + 1) : 0;
+    return to;
+}
+
+static inline __m512 between(const neighbours *to, __m512 u, const float *x)
+{
+    if (!to->near)
+        return blend(u, gather(to->mask, to->left, x), gather(to->mask, to->right, x));
+    const __m512 some = _mm512_maskz_loadu_ps(to->readable, x + to->first);
+    return blend(u, _mm512_permutexvar_ps(to->left0, some), _mm512_permutexvar_ps(to->right0, some));
 }
 
 void k_bilinear_row_f32_avx512(size_t n, const float *top, const float *bottom, const uint32_t *left,
                                const uint32_t *right, const float *t, float v, float *out)
 {
     for (size_t j = 0; j < n; j += 16) {
-        const __mmask16 mask = lanes(n - j);
-        /* Gathers take indices as signed: a row is shorter than 2^31. */
-        __m512i l = _mm512_maskz_loadu_epi32(mask, left + j), r = _mm512_maskz_loadu_epi32(mask, right + j);
-        __m512 u = _mm512_maskz_loadu_ps(mask, t + j), a, b, x, y;
-        /* Enlarging rows, 16 neighbours need a few values from the first one's on. */
-        const uint32_t first = left[j], last = right[j + 15 < n ? j + 15 : n - 1], span = last - first;
-        const __m512i start = _mm512_set1_epi32((int)first), l0 = _mm512_sub_epi32(l, start),
-                      r0 = _mm512_sub_epi32(r, start), end = _mm512_set1_epi32((int)span);
-        if (span < 16 && _mm512_mask_cmpgt_epu32_mask(mask, l0, end) == 0 &&
-            _mm512_mask_cmpgt_epu32_mask(mask, r0, end) == 0) {
-            const __mmask16 readable = lanes(span + 1);
-            pick(readable, l0, r0, top + first, &a, &b);
-            x = y = blend(u, a, b);
-            if (bottom == top && v == 0.0f) { /* what the other blend does then */
-                _mm512_mask_storeu_ps(out + j, mask, _mm512_fmadd_ps(_mm512_setzero_ps(), x, x));
-                continue;
-            }
-            if (bottom != top) {
-                pick(readable, l0, r0, bottom + first, &a, &b);
-                y = blend(u, a, b);
-            }
-        } else {
-            x = blend(u, gather(mask, l, top), gather(mask, r, top));
-            y = bottom == top ? x : blend(u, gather(mask, l, bottom), gather(mask, r, bottom));
+        const neighbours to = find_neighbours(n - j, left + j, right + j);
+        const __m512 u = _mm512_maskz_loadu_ps(to.mask, t + j), x = between(&to, u, top),
+                     y = bottom == top ? x : between(&to, u, bottom);
+        _mm512_mask_storeu_ps(out + j, to.mask, blend(_mm512_set1_ps(v), x, y));
+    }
+}
+
+void k_stretch_rows_f32_avx512(size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left,
+                               const uint32_t *right, const float *t, float *out, size_t ldo)
+{
+    const size_t ahead = rows * ldx * sizeof *x;
+    for (size_t j = 0; j < n; j += 16) {
+        const neighbours to = find_neighbours(n - j, left + j, right + j);
+        const __m512 u = _mm512_maskz_loadu_ps(to.mask, t + j);
+        for (size_t i = 0; i < rows; i++) {
+            const float *const row = x + i * ldx;
+            const __m512 z = between(&to, u, row);
+            _mm_prefetch((const char *)((uintptr_t)(row + to.first) + ahead), _MM_HINT_T0);
+            /* What the other blend does with v = 0. */
+            _mm512_mask_storeu_ps(out + i * ldo + j, to.mask, _mm512_fmadd_ps(_mm512_setzero_ps(), z, z));
         }
-        _mm512_mask_storeu_ps(out + j, mask, blend(_mm512_set1_ps(v), x, y));
     }
 }
 
