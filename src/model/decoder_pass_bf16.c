@@ -34,20 +34,8 @@ size_t pass_item_bf16_bytes(const image_pass *p)
     return lay_out(p, (arena){0}, &unused);
 }
 
-/* What a product may fetch for steps to come: part h of `parts` of it. */
-typedef struct wanted {
-    const void *from;
-    size_t bytes;
-} wanted;
-
-static void fetch_part(gemm_bf16_args *g, wanted w, size_t h, size_t parts)
-{
-    g->fetch_bytes = w.bytes / parts;
-    g->fetch = w.from ? (const uint8_t *)w.from + h * g->fetch_bytes : NULL;
-}
-
 /* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
- * it, turned[h * head_step + t * token_step][row]. */
+ * it, turned[h * head_step + t * token_step][row]. Of `values`, or NULL, what is read next is fetched. */
 static void head_scores(const image_pass *p, size_t tokens, const void *x, const void *product, size_t row, size_t rows,
                         size_t head_step, size_t token_step, float *turned, const uint16_t *values)
 {
@@ -126,28 +114,28 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
     head_scores(p, o->asking, o->queries, keys, row, rows, o->asking, 1, b->turned, values);
     k->softmax_step_bf16(o->asking * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
                          b->rescale);
-    wanted w = {keys + gemm_bf16_packed(next, inner), gemm_bf16_packed(rows, inner) * sizeof *keys};
+    const size_t share = gemm_bf16_packed(rows, inner) / heads; /* of the next block's keys */
     for (size_t h = 0; h < heads; h++) {
         const head_columns at = pass_head(p, h);
         const size_t column = h * o->asking;
-        gemm_bf16_args g = {.m = o->asking,
-                            .n = at.n,
-                            .k = rows,
-                            .a = b->weights + column * BLOCK_PIXELS,
-                            .lda = BLOCK_PIXELS,
-                            .b = values + gemm_bf16_packed(at.first, p->pixels) + row * GEMM_BF16_NR,
-                            .b_stride = gemm_bf16_packed(1, p->pixels),
-                            .c = weighted + column * width,
-                            .ldc = width,
-                            .add = first ? NULL : weighted + column * width,
-                            .ldadd = width,
-                            .add_scale = b->rescale + column};
-        fetch_part(&g, w, h, heads);
-        k->gemm_bf16(&g);
+        k->gemm_bf16(&(gemm_bf16_args){.m = o->asking,
+                                       .n = at.n,
+                                       .k = rows,
+                                       .a = b->weights + column * BLOCK_PIXELS,
+                                       .lda = BLOCK_PIXELS,
+                                       .b = values + gemm_bf16_packed(at.first, p->pixels) + row * GEMM_BF16_NR,
+                                       .b_stride = gemm_bf16_packed(1, p->pixels),
+                                       .c = weighted + column * width,
+                                       .ldc = width,
+                                       .add = first ? NULL : weighted + column * width,
+                                       .ldadd = width,
+                                       .add_scale = b->rescale + column,
+                                       .fetch = keys + gemm_bf16_packed(next, inner) + h * share,
+                                       .fetch_bytes = share * sizeof *keys});
     }
 }
 
-/* The same over the image itself. */
+/* The same over the image itself. Products fetch what block `next` begins with. */
 static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
                       const uint16_t *image, const buffers *b, float *largest, float *sum, float *weighted)
 {

@@ -38,22 +38,27 @@ size_t pass_item_f32_bytes(const image_pass *p)
 }
 
 /* Scores of x [tokens, d_model / 2] with a product's columns, head by head: for row `row` of the image and those after
- * it, turned[h * head_step + t * token_step][row]. */
+ * it, turned[h * head_step + t * token_step][row]. Of `values`, or NULL, what is read next is fetched. */
 static void head_scores(const image_pass *p, size_t tokens, const void *x, const void *product, size_t row, size_t rows,
-                        size_t head_step, size_t token_step, float *turned)
+                        size_t head_step, size_t token_step, float *turned, const float *values)
 {
     const kernels *k = p->ex->k;
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, dim = inner / heads;
-    for (size_t h = 0; h < heads; h++)
-        k->gemm_f32(&(gemm_f32_args){.m = tokens,
-                                     .n = rows,
-                                     .k = dim,
-                                     .a = (const float *)x + h * dim,
-                                     .lda = inner,
-                                     .b = (const float *)product + row * inner + h * dim * k->gemm_f32_nr,
-                                     .b_stride = inner * k->gemm_f32_nr,
-                                     .c = turned + h * head_step * BLOCK_PIXELS,
-                                     .ldc = token_step * BLOCK_PIXELS});
+    for (size_t h = 0; h < heads; h++) {
+        const head_columns at = pass_head(p, h);
+        k->gemm_f32(&(gemm_f32_args){
+            .m = tokens,
+            .n = rows,
+            .k = dim,
+            .a = (const float *)x + h * dim,
+            .lda = inner,
+            .b = (const float *)product + row * inner + h * dim * k->gemm_f32_nr,
+            .b_stride = inner * k->gemm_f32_nr,
+            .c = turned + h * head_step * BLOCK_PIXELS,
+            .ldc = token_step * BLOCK_PIXELS,
+            .fetch = values ? values + at.first * p->pixels + row * k->gemm_f32_nr + at.skip * rows : NULL,
+            .fetch_bytes = dim * rows * sizeof *values});
+    }
 }
 
 /* image_to_token attention of a block and the normalisation after it. Each product fetches the rows that the next steps
@@ -65,7 +70,7 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
     float *image = (float *)o->image + row * dim;
     const float *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
     if (p->queried) {
-        head_scores(p, o->tokens, o->keys, p->queried->q, row, rows, 1, heads, b->weights);
+        head_scores(p, o->tokens, o->keys, p->queried->q, row, rows, 1, heads, b->weights, NULL);
         k->transpose_f32(columns, rows, b->weights, BLOCK_PIXELS, b->scores, PITCH);
     } else {
         with_positions(p, row, rows, old, b->positioned);
@@ -100,12 +105,14 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
-static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, bool first,
+static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
                          const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
     size_t heads = (size_t)p->m->config.decoder_heads, width = pass_width(p), nr = k->gemm_f32_nr;
-    head_scores(p, o->asking, o->queries, p->asked->k, row, rows, o->asking, 1, b->weights);
+    const float *keys = p->asked->k, *values = p->asked->v;
+    const size_t inner = (size_t)p->m->config.d_model / 2, share = rows * inner / heads;
+    head_scores(p, o->asking, o->queries, keys, row, rows, o->asking, 1, b->weights, values);
     k->softmax_step_f32(o->asking * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
     for (size_t h = 0; h < heads; h++) {
         const head_columns at = pass_head(p, h);
@@ -115,21 +122,24 @@ static void ask_products(const image_pass *p, const pass_object *o, size_t row, 
                                      .k = rows,
                                      .a = b->weights + column * BLOCK_PIXELS,
                                      .lda = BLOCK_PIXELS,
-                                     .b = (const float *)p->asked->v + at.first * p->pixels + row * nr,
+                                     .b = values + at.first * p->pixels + row * nr,
                                      .b_stride = p->pixels * nr,
                                      .c = weighted + column * width,
                                      .ldc = width,
                                      .accumulate = !first,
-                                     .c_scale = b->rescale + column});
+                                     .c_scale = b->rescale + column,
+                                     .fetch = keys + next * inner + h * share,
+                                     .fetch_bytes = share * sizeof *keys});
     }
 }
 
-/* The same over the image itself. */
-static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, bool first, const buffers *b,
-                      float *largest, float *sum, float *weighted)
+/* The same over the image itself. Products fetch what block `next` begins with. */
+static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
+                      const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o);
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), bytes = rows * dim * sizeof(float);
+    const float *image = o->image;
     k->gemm_f32(&(gemm_f32_args){.m = rows,
                                  .n = columns,
                                  .k = dim,
@@ -138,10 +148,12 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                  .b = o->queries,
                                  .b_stride = dim * k->gemm_f32_nr,
                                  .c = b->scores,
-                                 .ldc = PITCH});
+                                 .ldc = PITCH,
+                                 .fetch = image + next * dim,
+                                 .fetch_bytes = bytes});
     k->transpose_f32(rows, columns, b->scores, PITCH, b->weights, BLOCK_PIXELS);
     k->softmax_step_f32(columns, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
-    k->pack_kn_f32(rows, dim, (const float *)o->image + row * dim, dim, b->packed);
+    k->pack_kn_f32(rows, dim, image + row * dim, dim, b->packed);
     k->gemm_f32(&(gemm_f32_args){.m = columns,
                                  .n = dim,
                                  .k = rows,
@@ -152,12 +164,13 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                  .c = weighted,
                                  .ldc = dim,
                                  .accumulate = !first,
-                                 .c_scale = b->rescale});
+                                 .c_scale = b->rescale,
+                                 .fetch = (o->old ? o->old : p->m->dense_pe) + next * dim,
+                                 .fetch_bytes = bytes});
 }
 
 void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
 {
-    (void)next;
     size_t columns = pass_columns(p, o);
     float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
     float *weighted = o->weighted + item * columns * pass_width(p);
@@ -165,12 +178,15 @@ void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
     size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS;
+        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, following = row + rows < to ? row + rows
+                                                                                     : next < p->items
+                                                                                         ? next * ITEM_PIXELS
+                                                                                         : row;
         if (p->norm)
             update_block(p, o, row, rows, &b);
         if (p->asked)
-            ask_products(p, o, row, rows, row == from, &b, largest, sum, weighted);
+            ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
         else
-            ask_image(p, o, row, rows, row == from, &b, largest, sum, weighted);
+            ask_image(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
     }
 }
