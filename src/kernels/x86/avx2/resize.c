@@ -1,6 +1,7 @@
 /* Resizing. Products and sums are rounded one by one, as in the plain kernels: the results are the same bits. */
 #include "kernels/x86/avx2/math.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 void k_weigh_rows_f32_avx2(size_t n, size_t taps, const float *const *row, const float *weight, float *out)
@@ -110,11 +111,38 @@ void k_bilinear_row_f32_avx2(size_t n, const float *top, const float *bottom, co
     }
 }
 
+/* As for AVX-512: where 8 outputs take from, and whether one vector from the first of them on has it all. */
 void k_stretch_rows_f32_avx2(size_t rows, size_t n, const float *x, size_t ldx, const uint32_t *left,
                              const uint32_t *right, const float *t, float *out, size_t ldo)
 {
-    for (size_t i = 0; i < rows; i++)
-        k_bilinear_row_f32_avx2(n, x + i * ldx, x + i * ldx, left, right, t, 0.0f, out + i * ldo);
+    const size_t ahead = rows * ldx * sizeof *x;
+    for (size_t j = 0; j < n; j += 8) {
+        const __m256i lane = lanes(n - j);
+        const __m256 mask = _mm256_castsi256_ps(lane);
+        const __m256i l = _mm256_maskload_epi32((const int *)left + j, lane),
+                      r = _mm256_maskload_epi32((const int *)right + j, lane);
+        const __m256 u = _mm256_maskload_ps(t + j, lane);
+        const uint32_t first = left[j], span = right[j + 7 < n ? j + 7 : n - 1] - first;
+        const __m256i start = _mm256_set1_epi32((int)first), end = _mm256_set1_epi32((int)span),
+                      l0 = _mm256_and_si256(_mm256_sub_epi32(l, start), lane),
+                      r0 = _mm256_and_si256(_mm256_sub_epi32(r, start), lane);
+        /* Unsigned l0 <= span and r0 <= span: the greater of each and span is span. */
+        const __m256i within = _mm256_cmpeq_epi32(_mm256_max_epu32(_mm256_max_epu32(l0, r0), end), end);
+        const bool near = span < 8 && _mm256_movemask_epi8(within) == -1;
+        const __m256i readable = lanes(near ? span + 1 : 0);
+        for (size_t i = 0; i < rows; i++) {
+            const float *const row = x + i * ldx;
+            __m256 z;
+            if (near) {
+                const __m256 some = _mm256_maskload_ps(row + first, readable);
+                z = blend(u, _mm256_permutevar8x32_ps(some, l0), _mm256_permutevar8x32_ps(some, r0));
+            } else
+                z = blend(u, gather(mask, l, row), gather(mask, r, row));
+            _mm_prefetch((const char *)((uintptr_t)(row + first) + ahead), _MM_HINT_T0);
+            /* What the other blend does with v = 0. */
+            _mm256_maskstore_ps(out + i * ldo + j, lane, _mm256_fmadd_ps(_mm256_setzero_ps(), z, z));
+        }
+    }
 }
 
 void k_blend_threshold_f32_avx2(size_t n, const float *x, const float *y, float v, uint8_t inside, uint8_t *out)
