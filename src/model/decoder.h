@@ -91,10 +91,28 @@ typedef struct image_pass {
     size_t scratch_bytes;
 } image_pass;
 
-/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. Its thread probably takes item `next`
- * after it. */
-void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch);
-void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch);
+/* Which object and item a number is: objects in turn, so that neighbours share the rows of the picture. */
+static inline size_t pass_object_of(const image_pass *p, size_t number)
+{
+    return number % p->objects;
+}
+static inline size_t pass_first_row(const image_pass *p, size_t number)
+{
+    return number / p->objects * ITEM_PIXELS;
+}
+
+/* A block of rows of an object's image. */
+typedef struct pass_block {
+    const pass_object *o;
+    size_t row, rows;
+} pass_block;
+
+/* The block that a thread probably takes after this one of item `number`: products ask for what it reads. */
+pass_block pass_next(const image_pass *p, size_t number, const pass_block *b);
+
+/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. */
+void pass_item_f32(const image_pass *p, size_t number, uint8_t *scratch);
+void pass_item_bf16(const image_pass *p, size_t number, uint8_t *scratch);
 size_t pass_item_f32_bytes(const image_pass *p);
 size_t pass_item_bf16_bytes(const image_pass *p);
 

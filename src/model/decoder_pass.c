@@ -28,21 +28,30 @@ void pass_take(image_pass *p, pass_object *o)
     o->weighted = arena_floats(p->ex->arena, p->items * columns * pass_width(p));
 }
 
+pass_block pass_next(const image_pass *p, size_t number, const pass_block *b)
+{
+    const size_t end = pass_first_row(p, number) + ITEM_PIXELS, next = number + p->threads;
+    if (b->row + b->rows < end && b->row + b->rows < p->pixels)
+        return (pass_block){b->o, b->row + b->rows, b->rows};
+    if (next < p->items * p->objects)
+        return (pass_block){&p->object[pass_object_of(p, next)], pass_first_row(p, next), b->rows};
+    return *b;
+}
+
 static void pass_item(void *context, size_t index, int worker)
 {
     const image_pass *p = context;
-    /* Objects in turn, so that neighbouring items share the rows of the picture. */
-    const pass_object *o = &p->object[index % p->objects];
-    size_t item = index / p->objects, next = (index + p->threads) / p->objects, columns = pass_columns(p, o);
+    const pass_object *o = &p->object[pass_object_of(p, index)];
+    size_t item = index / p->objects, columns = pass_columns(p, o);
     uint8_t *scratch = p->scratch + (size_t)worker * p->scratch_bytes;
     for (size_t c = 0; c < columns; c++) {
         o->largest[item * columns + c] = -INFINITY;
         o->sum[item * columns + c] = 0.0f;
     }
     if (decoder_narrow(p->m))
-        pass_item_bf16(p, o, item, next, scratch);
+        pass_item_bf16(p, index, scratch);
     else
-        pass_item_f32(p, o, item, next, scratch);
+        pass_item_f32(p, index, scratch);
 }
 
 /* One token: joins the items' parts, and takes each head's channels. An item's scratch memory is more than enough. */

@@ -60,12 +60,14 @@ static void head_scores(const image_pass *p, size_t tokens, const void *x, const
 }
 
 /* image_to_token attention of a block and the normalisation after it: new rows of the image, and b->positioned. */
-static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b,
-                         uint16_t *image)
+static void update_block(const image_pass *p, const pass_block *at, const buffers *b)
 {
     const kernels *k = p->ex->k;
+    const pass_object *o = at->o;
+    const size_t row = at->row, rows = at->rows;
     size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens,
            pitch = round_up(columns, 16), narrow_pitch = ops_pitch_bf16(columns);
+    uint16_t *image = (uint16_t *)o->image + row * dim;
     const uint16_t *positions = p->m->dense_pe_bf16 + row * dim;
     if (p->queried) {
         head_scores(p, o->tokens, o->keys, p->queried->q, row, rows, 1, heads, b->turned, NULL);
@@ -105,45 +107,46 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
-static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
+static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, bool first,
                          const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
+    const size_t tokens = at->o->asking, row = at->row, rows = at->rows;
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, width = pass_width(p);
     const uint16_t *keys = p->asked->k, *values = p->asked->v;
-    head_scores(p, o->asking, o->queries, keys, row, rows, o->asking, 1, b->turned, values);
-    k->softmax_step_bf16(o->asking * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
+    head_scores(p, tokens, at->o->queries, keys, row, rows, tokens, 1, b->turned, values);
+    k->softmax_step_bf16(tokens * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
                          b->rescale);
     const size_t share = gemm_bf16_packed(rows, inner) / heads; /* of the next block's keys */
     for (size_t h = 0; h < heads; h++) {
-        const head_columns at = pass_head(p, h);
-        const size_t column = h * o->asking;
-        k->gemm_bf16(&(gemm_bf16_args){.m = o->asking,
-                                       .n = at.n,
+        const head_columns own = pass_head(p, h);
+        const size_t column = h * tokens;
+        k->gemm_bf16(&(gemm_bf16_args){.m = tokens,
+                                       .n = own.n,
                                        .k = rows,
                                        .a = b->weights + column * BLOCK_PIXELS,
                                        .lda = BLOCK_PIXELS,
-                                       .b = values + gemm_bf16_packed(at.first, p->pixels) + row * GEMM_BF16_NR,
+                                       .b = values + gemm_bf16_packed(own.first, p->pixels) + row * GEMM_BF16_NR,
                                        .b_stride = gemm_bf16_packed(1, p->pixels),
                                        .c = weighted + column * width,
                                        .ldc = width,
                                        .add = first ? NULL : weighted + column * width,
                                        .ldadd = width,
                                        .add_scale = b->rescale + column,
-                                       .fetch = keys + gemm_bf16_packed(next, inner) + h * share,
+                                       .fetch = keys + gemm_bf16_packed(next->row, inner) + h * share,
                                        .fetch_bytes = share * sizeof *keys});
     }
 }
 
 /* The same over the image itself. Products fetch what block `next` begins with. */
-static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
-                      const uint16_t *image, const buffers *b, float *largest, float *sum, float *weighted)
+static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, bool first, const buffers *b,
+                      float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
-    const size_t ahead = (next - row) * (size_t)p->m->config.d_model;
-    const float *old = o->old ? o->old + row * (size_t)p->m->config.d_model : NULL;
-    const uint16_t *positions = p->m->dense_pe_bf16 + row * (size_t)p->m->config.d_model;
-    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), pitch = round_up(columns, 16);
+    const pass_object *o = at->o;
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), pitch = round_up(columns, 16),
+           rows = at->rows, ahead = next->row * dim;
+    const uint16_t *image = (const uint16_t *)o->image + at->row * dim;
     k->gemm_bf16(&(gemm_bf16_args){.m = rows,
                                    .n = columns,
                                    .k = dim,
@@ -153,7 +156,7 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                    .b_stride = gemm_bf16_packed(1, dim),
                                    .c = b->scores,
                                    .ldc = pitch,
-                                   .fetch = image + ahead,
+                                   .fetch = (const uint16_t *)next->o->image + ahead,
                                    .fetch_bytes = rows * dim * sizeof *image});
     k->transpose_f32(rows, columns, b->scores, pitch, b->turned, BLOCK_PIXELS);
     k->softmax_step_bf16(columns, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
@@ -171,29 +174,27 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                    .add = first ? NULL : weighted,
                                    .ldadd = dim,
                                    .add_scale = b->rescale,
-                                   .fetch = old ? (const void *)(old + ahead) : positions + ahead,
-                                   .fetch_bytes = rows * dim * (old ? sizeof *old : sizeof *positions)});
+                                   .fetch = o->old ? (const void *)(o->old + ahead) : p->m->dense_pe_bf16 + ahead,
+                                   .fetch_bytes = rows * dim * (o->old ? sizeof *o->old : sizeof *image)});
 }
 
-void pass_item_bf16(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
+void pass_item_bf16(const image_pass *p, size_t number, uint8_t *scratch)
 {
-    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o);
+    const pass_object *o = &p->object[pass_object_of(p, number)];
+    size_t item = number / p->objects, columns = pass_columns(p, o), from = pass_first_row(p, number),
+           to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
     float *weighted = o->weighted + item * columns * pass_width(p);
     buffers b;
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
-    size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, following = row + rows < to ? row + rows
-                                                                                     : next < p->items
-                                                                                         ? next * ITEM_PIXELS
-                                                                                         : row;
-        uint16_t *image = (uint16_t *)o->image + row * dim;
+        const pass_block at = {o, row, to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS},
+                         next = pass_next(p, number, &at);
         if (p->norm)
-            update_block(p, o, row, rows, &b, image);
+            update_block(p, &at, &b);
         if (p->asked)
-            ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
+            ask_products(p, &at, &next, row == from, &b, largest, sum, weighted);
         else
-            ask_image(p, o, row, rows, following, row == from, image, &b, largest, sum, weighted);
+            ask_image(p, &at, &next, row == from, &b, largest, sum, weighted);
     }
 }

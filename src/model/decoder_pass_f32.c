@@ -63,9 +63,11 @@ static void head_scores(const image_pass *p, size_t tokens, const void *x, const
 
 /* image_to_token attention of a block and the normalisation after it. Each product fetches the rows that the next steps
  * read. */
-static void update_block(const image_pass *p, const pass_object *o, size_t row, size_t rows, const buffers *b)
+static void update_block(const image_pass *p, const pass_block *at, const buffers *b)
 {
     const kernels *k = p->ex->k;
+    const pass_object *o = at->o;
+    const size_t row = at->row, rows = at->rows;
     size_t dim = (size_t)p->m->config.d_model, heads = (size_t)p->m->config.decoder_heads, columns = heads * o->tokens;
     float *image = (float *)o->image + row * dim;
     const float *old = o->old ? o->old + row * dim : image, *positions = p->m->dense_pe + row * dim;
@@ -105,41 +107,43 @@ static void update_block(const image_pass *p, const pass_object *o, size_t row, 
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
-static void ask_products(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
+static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, bool first,
                          const buffers *b, float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
+    const size_t tokens = at->o->asking, row = at->row, rows = at->rows;
     size_t heads = (size_t)p->m->config.decoder_heads, width = pass_width(p), nr = k->gemm_f32_nr;
     const float *keys = p->asked->k, *values = p->asked->v;
     const size_t inner = (size_t)p->m->config.d_model / 2, share = rows * inner / heads;
-    head_scores(p, o->asking, o->queries, keys, row, rows, o->asking, 1, b->weights, values);
-    k->softmax_step_f32(o->asking * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    head_scores(p, tokens, at->o->queries, keys, row, rows, tokens, 1, b->weights, values);
+    k->softmax_step_f32(tokens * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
     for (size_t h = 0; h < heads; h++) {
-        const head_columns at = pass_head(p, h);
-        const size_t column = h * o->asking;
-        k->gemm_f32(&(gemm_f32_args){.m = o->asking,
-                                     .n = at.n,
+        const head_columns own = pass_head(p, h);
+        const size_t column = h * tokens;
+        k->gemm_f32(&(gemm_f32_args){.m = tokens,
+                                     .n = own.n,
                                      .k = rows,
                                      .a = b->weights + column * BLOCK_PIXELS,
                                      .lda = BLOCK_PIXELS,
-                                     .b = values + at.first * p->pixels + row * nr,
+                                     .b = values + own.first * p->pixels + row * nr,
                                      .b_stride = p->pixels * nr,
                                      .c = weighted + column * width,
                                      .ldc = width,
                                      .accumulate = !first,
                                      .c_scale = b->rescale + column,
-                                     .fetch = keys + next * inner + h * share,
+                                     .fetch = keys + next->row * inner + h * share,
                                      .fetch_bytes = share * sizeof *keys});
     }
 }
 
 /* The same over the image itself. Products fetch what block `next` begins with. */
-static void ask_image(const image_pass *p, const pass_object *o, size_t row, size_t rows, size_t next, bool first,
-                      const buffers *b, float *largest, float *sum, float *weighted)
+static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, bool first, const buffers *b,
+                      float *largest, float *sum, float *weighted)
 {
     const kernels *k = p->ex->k;
-    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), bytes = rows * dim * sizeof(float);
-    const float *image = o->image;
+    const pass_object *o = at->o;
+    size_t dim = (size_t)p->m->config.d_model, columns = pass_columns(p, o), rows = at->rows,
+           bytes = rows * dim * sizeof(float);
     k->gemm_f32(&(gemm_f32_args){.m = rows,
                                  .n = columns,
                                  .k = dim,
@@ -149,11 +153,11 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                  .b_stride = dim * k->gemm_f32_nr,
                                  .c = b->scores,
                                  .ldc = PITCH,
-                                 .fetch = image + next * dim,
+                                 .fetch = (const float *)next->o->image + next->row * dim,
                                  .fetch_bytes = bytes});
     k->transpose_f32(rows, columns, b->scores, PITCH, b->weights, BLOCK_PIXELS);
     k->softmax_step_f32(columns, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
-    k->pack_kn_f32(rows, dim, image + row * dim, dim, b->packed);
+    k->pack_kn_f32(rows, dim, (const float *)o->image + at->row * dim, dim, b->packed);
     k->gemm_f32(&(gemm_f32_args){.m = columns,
                                  .n = dim,
                                  .k = rows,
@@ -165,28 +169,27 @@ static void ask_image(const image_pass *p, const pass_object *o, size_t row, siz
                                  .ldc = dim,
                                  .accumulate = !first,
                                  .c_scale = b->rescale,
-                                 .fetch = (o->old ? o->old : p->m->dense_pe) + next * dim,
+                                 .fetch = (o->old ? o->old : p->m->dense_pe) + next->row * dim,
                                  .fetch_bytes = bytes});
 }
 
-void pass_item_f32(const image_pass *p, const pass_object *o, size_t item, size_t next, uint8_t *scratch)
+void pass_item_f32(const image_pass *p, size_t number, uint8_t *scratch)
 {
-    size_t columns = pass_columns(p, o);
+    const pass_object *o = &p->object[pass_object_of(p, number)];
+    size_t item = number / p->objects, columns = pass_columns(p, o), from = pass_first_row(p, number),
+           to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
     float *weighted = o->weighted + item * columns * pass_width(p);
     buffers b;
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
-    size_t from = item * ITEM_PIXELS, to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
     for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        size_t rows = to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS, following = row + rows < to ? row + rows
-                                                                                     : next < p->items
-                                                                                         ? next * ITEM_PIXELS
-                                                                                         : row;
+        const pass_block at = {o, row, to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS},
+                         next = pass_next(p, number, &at);
         if (p->norm)
-            update_block(p, o, row, rows, &b);
+            update_block(p, &at, &b);
         if (p->asked)
-            ask_products(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
+            ask_products(p, &at, &next, row == from, &b, largest, sum, weighted);
         else
-            ask_image(p, o, row, rows, following, row == from, &b, largest, sum, weighted);
+            ask_image(p, &at, &next, row == from, &b, largest, sum, weighted);
     }
 }
