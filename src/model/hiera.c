@@ -129,8 +129,9 @@ static void patch_embed(const model *m, const exec *ex, const float *input, floa
     arena_reset(ex->arena, mark);
 }
 
-/* Block `index`: x [side, side, dim_in] to y [side', side', dim_out]; y is x but for pooling blocks. */
-static void run_block(const model *m, const exec *ex, int index, size_t side, float *x, float *y)
+/* Block `index` for rows of the map, all of them where attention is global: x [height, side, dim_in] to y [height',
+ * side', dim_out]; y is x but for pooling blocks. */
+static void run_block(const model *m, const exec *ex, int index, size_t side, size_t height, float *x, float *y)
 {
     const config_block *c = &m->config.blocks[index];
     const hiera_block *b = &m->blocks[index];
@@ -142,7 +143,7 @@ static void run_block(const model *m, const exec *ex, int index, size_t side, fl
                                                .heads = (size_t)c->heads,
                                                .window = (size_t)c->window,
                                                .pool = c->pool,
-                                               .height = side,
+                                               .height = height,
                                                .width = side,
                                                .dim_in = (size_t)c->dim_in,
                                                .dim_out = (size_t)c->dim_out,
@@ -153,10 +154,10 @@ static void run_block(const model *m, const exec *ex, int index, size_t side, fl
                                                .qkv = &b->qkv,
                                                .proj = &b->proj,
                                                .heads = (size_t)c->heads,
-                                               .tokens = side * side,
+                                               .tokens = height * side,
                                                .x = x});
-    size_t out_side = c->pool ? side / 2 : side;
-    op_two_layers(ex, &b->norm2, &b->fc1, ACT_GELU, &b->fc2, out_side * out_side, y, y, y);
+    size_t outputs = c->pool ? height * side / 4 : height * side;
+    op_two_layers(ex, &b->norm2, &b->fc1, ACT_GELU, &b->fc2, outputs, y, y, y);
 }
 
 /* out2 += nearest enlargement of out3 (FpnNeck's top-down path). coarse [side / 2, side / 2, dim], fine [side, side,
@@ -174,24 +175,33 @@ static void add_top_down(const exec *ex, const float *coarse, float *fine, size_
         }
 }
 
-/* What follows a stage: its level of the pyramid. x [side, side, stage dim]. */
+/* What follows the first two stages, of `rows` tokens from token `first` on: their part of the pyramid's fine level. x
+ * [rows, stage dim]. */
+static void run_fine(const model *m, const exec *ex, int stage, size_t first, size_t rows, const float *x,
+                     const pyramid *out)
+{
+    const size_t mark = arena_mark(ex->arena), n = m->plain ? m->conv_s[stage].n : m->high_res[stage].n;
+    void *const level = stage == 0 ? out->s0 : out->s1;
+    const bool narrow = m->precision == SAM2_PRECISION_BF16;
+    float *fine = narrow || exec_dry(ex) ? NULL : (float *)level + first * n;
+    uint16_t *narrow_fine = narrow && !exec_dry(ex) ? (uint16_t *)level + first * n : NULL;
+    if (m->plain) {
+        float *wide = narrow ? arena_floats(ex->arena, rows * n) : fine;
+        op_two_layers(ex, NULL, &m->lateral[stage], ACT_NONE, &m->conv_s[stage], rows, x, wide, NULL);
+        if (narrow)
+            op_to_bf16(ex, rows, n, wide, narrow_fine);
+    } else if (narrow)
+        op_linear_bf16(ex, &m->high_res[stage], rows, x, narrow_fine);
+    else
+        op_linear(ex, &m->high_res[stage], rows, x, m->high_res[stage].k, fine, n, ACT_NONE, NULL, 0);
+    arena_reset(ex->arena, mark);
+}
+
+/* What follows the other two: the embedding. x [side, side, stage dim]. */
 static void run_neck(const model *m, const exec *ex, int stage, size_t side, const float *x, const pyramid *out)
 {
     size_t dim = (size_t)m->config.d_model, mark = arena_mark(ex->arena);
-    void *const fine = stage == 0 ? out->s0 : out->s1;
-    const bool narrow = m->precision == SAM2_PRECISION_BF16;
-    if (stage < 2 && m->plain) {
-        const size_t n = m->conv_s[stage].n;
-        float *wide = narrow ? arena_floats(ex->arena, side * side * n) : fine;
-        op_two_layers(ex, NULL, &m->lateral[stage], ACT_NONE, &m->conv_s[stage], side * side, x, wide, NULL);
-        if (narrow)
-            op_to_bf16(ex, side * side, n, wide, fine);
-    } else if (stage < 2 && narrow)
-        op_linear_bf16(ex, &m->high_res[stage], side * side, x, fine);
-    else if (stage < 2)
-        op_linear(ex, &m->high_res[stage], side * side, x, m->high_res[stage].k, fine, m->high_res[stage].n, ACT_NONE,
-                  NULL, 0);
-    else if (stage == 2)
+    if (stage == 2)
         op_linear(ex, &m->lateral[2], side * side, x, m->lateral[2].k, out->embedding, dim, ACT_NONE, NULL, 0);
     else if (m->config.top_down[2]) {
         float *coarse = arena_floats(ex->arena, side * side * dim);
@@ -199,6 +209,30 @@ static void run_neck(const model *m, const exec *ex, int stage, size_t side, con
         add_top_down(ex, coarse, out->embedding, 2 * side, dim);
     }
     arena_reset(ex->arena, mark);
+}
+
+/* Tokens that go through blocks together, for every four threads. */
+#define BAND_TOKENS 8192
+
+/* Rows of a map that go together through blocks which keep to windows of this size: the maps of the first stages do not
+ * stay in the caches from one block to the next, bands of them do. All rows of a map that is small or not cut so. */
+static size_t band_rows(const exec *ex, size_t side, size_t window)
+{
+    const size_t tokens = BAND_TOKENS * (((size_t)pool_threads(ex->pool) + 3) / 4);
+    if (window == 0 || side * side <= 2 * tokens)
+        return side;
+    return tokens / side < window ? window : tokens / side / window * window;
+}
+
+/* The end of the blocks from `index` on that have the same windows, do not pool, and are of one stage. */
+static int end_of_blocks(const model_config *c, int index)
+{
+    const config_block *first = &c->blocks[index];
+    int end = index + 1;
+    while (first->window && !first->pool && !c->blocks[end - 1].stage_end && end < c->block_count &&
+           c->blocks[end].window == first->window && !c->blocks[end].pool)
+        end++;
+    return end;
 }
 
 void encode_hiera(const model *m, const exec *ex, input_filler fill, void *fill_context, const pyramid *out, watcher *w)
@@ -217,20 +251,35 @@ void encode_hiera(const model *m, const exec *ex, input_filler fill, void *fill_
     patch_embed(m, ex, input, maps[0]);
     arena_reset(ex->arena, after_maps);
     int stage = 0;
-    for (int i = 0; i < m->config.block_count; i++) {
+    for (int i = 0, end; i < m->config.block_count; i = end) {
+        end = end_of_blocks(&m->config, i);
         const config_block *c = &m->config.blocks[i];
+        const bool ends = m->config.blocks[end - 1].stage_end;
         float *x = maps[(c->pool ? stage - 1 : stage) % 2], *y = maps[stage % 2];
-        exec_stage(ex, PROFILE_TRUNK0 + stage);
-        run_block(m, ex, i, side, x, y);
-        if (c->pool)
-            side /= 2;
-        if (c->stage_end) {
-            exec_stage(ex, PROFILE_NECK);
-            run_neck(m, ex, stage, side, y, out);
+        const size_t rows = c->pool ? side : band_rows(ex, side, (size_t)c->window), dim = (size_t)c->dim_out,
+                     out_side = c->pool ? side / 2 : side;
+        for (size_t row = 0; row < side; row += rows) {
+            if (row && exec_dry(ex)) /* no band takes more memory than the first */
+                break;
+            const size_t height = side - row < rows ? side - row : rows, first = row * side;
+            exec_stage(ex, PROFILE_TRUNK0 + stage);
+            for (int block = i; block < end; block++)
+                run_block(m, ex, block, side, height, x + first * (size_t)c->dim_in, y + first * dim);
+            if (ends && stage < 2) {
+                exec_stage(ex, PROFILE_NECK);
+                run_fine(m, ex, stage, first, c->pool ? out_side * out_side : height * side, y + first * dim, out);
+            }
+        }
+        side = out_side;
+        if (ends) {
+            if (stage >= 2) {
+                exec_stage(ex, PROFILE_NECK);
+                run_neck(m, ex, stage, side, y, out);
+            }
             if (watched) {
                 char name[24];
                 snprintf(name, sizeof name, "trunk_stage%d", stage);
-                watch_map(w, name, y, side, side, (size_t)c->dim_out);
+                watch_map(w, name, y, side, side, dim);
             }
             stage++;
         }
