@@ -1,50 +1,36 @@
 /* Operators on rows: LayerNorm, softmax, division, activation. A reduction takes its row in an order fixed by the row's
  * width. */
-#include "kernels/x86/avx512/math.h"
+#include "kernels/x86/avx512/moments.h"
 
 #include <math.h>
+
+/* `count` of the four rows; a constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void layernorm_four(const size_t count, const four *f, size_t c,
+                                                                 const float *gamma, const float *beta,
+                                                                 const activation act, float *y, size_t ldy)
+{
+    for (size_t j = 0; j < c; j += 16) {
+        const __mmask16 mask = lanes(c - j);
+        const __m512 g = _mm512_maskz_loadu_ps(mask, gamma + j), b = _mm512_maskz_loadu_ps(mask, beta + j);
+        for (size_t r = 0; r < count; r++) {
+            __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, f->at[r] + j), f->mean[r]);
+            v = _mm512_fmadd_ps(_mm512_mul_ps(v, f->scale[r]), g, b);
+            _mm512_mask_storeu_ps(y + f->row[r] * ldy + j, mask, act_f32(act, v));
+        }
+    }
+}
 
 void k_layernorm_f32_avx512(size_t rows, size_t c, const float *x, size_t ldx, const float *gamma, const float *beta,
                             float eps, activation act, float *y, size_t ldy)
 {
-    for (size_t i = 0; i < rows; i++, x += ldx, y += ldy) {
-        __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
-        size_t j = 0;
-        for (; j + 64 <= c; j += 64) {
-            s0 = _mm512_add_ps(s0, _mm512_loadu_ps(x + j));
-            s1 = _mm512_add_ps(s1, _mm512_loadu_ps(x + j + 16));
-            s2 = _mm512_add_ps(s2, _mm512_loadu_ps(x + j + 32));
-            s3 = _mm512_add_ps(s3, _mm512_loadu_ps(x + j + 48));
-        }
-        for (; j < c; j += 16)
-            s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(lanes(c - j), x + j));
-        float total = sum_f32(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
-
-        const __m512 mean = _mm512_set1_ps(total / (float)c);
-        s0 = s1 = s2 = s3 = _mm512_setzero_ps();
-        for (j = 0; j + 64 <= c; j += 64) {
-            __m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + j), mean),
-                   d1 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16), mean);
-            __m512 d2 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 32), mean),
-                   d3 = _mm512_sub_ps(_mm512_loadu_ps(x + j + 48), mean);
-            s0 = _mm512_fmadd_ps(d0, d0, s0);
-            s1 = _mm512_fmadd_ps(d1, d1, s1);
-            s2 = _mm512_fmadd_ps(d2, d2, s2);
-            s3 = _mm512_fmadd_ps(d3, d3, s3);
-        }
-        for (; j < c; j += 16) {
-            __m512 d = _mm512_maskz_sub_ps(lanes(c - j), _mm512_maskz_loadu_ps(lanes(c - j), x + j), mean);
-            s0 = _mm512_fmadd_ps(d, d, s0);
-        }
-        float square = sum_f32(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
-
-        const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(square / (float)c + eps));
-        for (j = 0; j < c; j += 16) {
-            const __mmask16 mask = lanes(c - j);
-            __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + j), mean), scale);
-            v = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, gamma + j), _mm512_maskz_loadu_ps(mask, beta + j));
-            _mm512_mask_storeu_ps(y + j, mask, act_f32(act, v));
-        }
+    four turns[2];
+    const four *f = four_begin(turns, rows, 0, c, x, ldx, eps), *next;
+    for (size_t i = 0; i < rows; i += 4, f = next) {
+        next = four_begin(turns, rows, i + 4, c, x, ldx, eps);
+        if (rows - i >= 4)
+            layernorm_four(4, f, c, gamma, beta, act, y, ldy);
+        else /* y may be x: a row that stands for others is not taken twice */
+            layernorm_four(rows - i, f, c, gamma, beta, act, y, ldy);
     }
 }
 
