@@ -95,7 +95,7 @@ FIXTURE = {
     "single": (None, dict(points_per_side=8, multimask_output=False, pred_iou_thresh=0.4, stability_score_thresh=0.5)),
     "grids": (None, dict(points_per_side=None, point_grids=GRIDS, crop_n_layers=1, pred_iou_thresh=0.3, stability_score_thresh=0.5, box_nms_thresh=0.9)),
     "threshold": (None, dict(points_per_side=6, mask_threshold=1.5, stability_score_offset=0.75, pred_iou_thresh=0.3, stability_score_thresh=0.6)),
-    "regions": (None, dict(points_per_side=6, min_area=60, pred_iou_thresh=0.0, stability_score_thresh=0.0, box_nms_thresh=0.8)),
+    "regions": (None, dict(points_per_side=6, min_area=60, pred_iou_thresh=0.0, stability_score_thresh=0.5, box_nms_thresh=0.8)),
     "nothing": (None, dict(points_per_side=3, pred_iou_thresh=0.999)),
     "noise": ("small_2.1", dict(points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0, **NOISE)),
     "noise_regions": ("small_2.1", dict(points_per_side=2, min_area=12, pred_iou_thresh=0.0, stability_score_thresh=0.0, **NOISE)),

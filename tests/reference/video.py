@@ -94,8 +94,8 @@ def cases(width, height, side):
         "fill_correction": case(6, click, propagate(), points(1, 3, outside), propagate(), correct_as_cond=1, fill=1),
         # Objects that go and come back (with the trained model).
         "vanish": case(9, click, other_click, propagate(), blank=(3, 4, 5)),
-        "vanish_reverse": case(9, points(1, 8, at(0.5, 0.6, 1)), box(2, 7, other_corners), propagate(reverse=True), blank=(3, 4)),
-        "prompt_on_nothing": case(6, click, points(2, 3, inside), propagate(), points(1, 3, outside), propagate(), blank=(3,), correct_as_cond=1),
+        "vanish_reverse": case(9, points(1, 8, at(0.5, 0.6, 1)), mask(2, 7, disc(7)), propagate(reverse=True), blank=(3, 4)),
+        "prompt_on_nothing": case(6, click, points(2, 3, at(0.7, 0.1, 1)), propagate(), points(1, 3, other), propagate(), blank=(3,), correct_as_cond=1),
         # One tracked frame in all its stages.
         "stages": case(6, click, propagate()),
     }
