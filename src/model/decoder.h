@@ -91,30 +91,26 @@ typedef struct image_pass {
     size_t scratch_bytes;
 } image_pass;
 
-/* Which object and item a number is: objects in turn, so that neighbours share the rows of the picture. */
-static inline size_t pass_object_of(const image_pass *p, size_t number)
-{
-    return number % p->objects;
-}
-static inline size_t pass_first_row(const image_pass *p, size_t number)
-{
-    return number / p->objects * ITEM_PIXELS;
-}
-
 /* A block of rows of an object's image. */
 typedef struct pass_block {
     const pass_object *o;
     size_t row, rows;
 } pass_block;
 
-/* The block that a thread probably takes after this one of item `number`: products ask for what it reads. */
-pass_block pass_next(const image_pass *p, size_t number, const pass_block *b);
+/* What an item has found of the attention so far, in its object's arrays. */
+typedef struct pass_part {
+    bool first; /* nothing yet */
+    float *largest, *sum, *weighted;
+} pass_part;
 
-/* An item's part in float32 or bfloat16, on scratch memory of pass_item_bytes. */
-void pass_item_f32(const image_pass *p, size_t number, uint8_t *scratch);
-void pass_item_bf16(const image_pass *p, size_t number, uint8_t *scratch);
-size_t pass_item_f32_bytes(const image_pass *p);
-size_t pass_item_bf16_bytes(const image_pass *p);
+/* A block in float32 or bfloat16, on scratch memory of pass_..._bytes; the thread probably takes `next` after it, and
+ * products ask for what that reads. */
+void pass_block_f32(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                    uint8_t *scratch);
+void pass_block_bf16(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                     uint8_t *scratch);
+size_t pass_f32_bytes(const image_pass *p);
+size_t pass_bf16_bytes(const image_pass *p);
 
 /* Columns of token_to_image attention. */
 static inline size_t pass_columns(const image_pass *p, const pass_object *o)

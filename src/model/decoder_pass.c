@@ -28,30 +28,33 @@ void pass_take(image_pass *p, pass_object *o)
     o->weighted = arena_floats(p->ex->arena, p->items * columns * pass_width(p));
 }
 
-pass_block pass_next(const image_pass *p, size_t number, const pass_block *b)
+/* Items are numbered with objects in turn, so that neighbours share the rows of the picture. */
+static pass_block first_block(const image_pass *p, size_t number)
 {
-    const size_t end = pass_first_row(p, number) + ITEM_PIXELS, next = number + p->threads;
-    if (b->row + b->rows < end && b->row + b->rows < p->pixels)
-        return (pass_block){b->o, b->row + b->rows, b->rows};
-    if (next < p->items * p->objects)
-        return (pass_block){&p->object[pass_object_of(p, next)], pass_first_row(p, next), b->rows};
-    return *b;
+    const size_t row = number / p->objects * ITEM_PIXELS, left = p->pixels - row;
+    return (pass_block){&p->object[number % p->objects], row, left < BLOCK_PIXELS ? left : BLOCK_PIXELS};
 }
 
-static void pass_item(void *context, size_t index, int worker)
+static void pass_item(void *context, size_t number, int worker)
 {
     const image_pass *p = context;
-    const pass_object *o = &p->object[pass_object_of(p, index)];
-    size_t item = index / p->objects, columns = pass_columns(p, o);
-    uint8_t *scratch = p->scratch + (size_t)worker * p->scratch_bytes;
+    const size_t items = p->items * p->objects, item = number / p->objects;
+    pass_block at = first_block(p, number), next;
+    const size_t columns = pass_columns(p, at.o),
+                 end = at.row + ITEM_PIXELS < p->pixels ? at.row + ITEM_PIXELS : p->pixels;
+    pass_part part = {true, at.o->largest + item * columns, at.o->sum + item * columns,
+                      at.o->weighted + item * columns * pass_width(p)};
     for (size_t c = 0; c < columns; c++) {
-        o->largest[item * columns + c] = -INFINITY;
-        o->sum[item * columns + c] = 0.0f;
+        part.largest[c] = -INFINITY;
+        part.sum[c] = 0.0f;
     }
-    if (decoder_narrow(p->m))
-        pass_item_bf16(p, index, scratch);
-    else
-        pass_item_f32(p, index, scratch);
+    for (; at.row < end; at = next, part.first = false) {
+        const size_t row = at.row + at.rows;
+        next = (pass_block){at.o, row, end - row < BLOCK_PIXELS ? end - row : BLOCK_PIXELS};
+        pass_block after = row < end ? next : number + p->threads < items ? first_block(p, number + p->threads) : at;
+        (decoder_narrow(p->m) ? pass_block_bf16 : pass_block_f32)(p, &at, &after, &part,
+                                                                  p->scratch + (size_t)worker * p->scratch_bytes);
+    }
 }
 
 /* One token: joins the items' parts, and takes each head's channels. An item's scratch memory is more than enough. */
@@ -98,7 +101,7 @@ static void join_item(void *context, size_t index, int worker)
 void pass_run(image_pass *p)
 {
     size_t mark = arena_mark(p->ex->arena), tokens = 0;
-    p->scratch_bytes = decoder_narrow(p->m) ? pass_item_bf16_bytes(p) : pass_item_f32_bytes(p);
+    p->scratch_bytes = decoder_narrow(p->m) ? pass_bf16_bytes(p) : pass_f32_bytes(p);
     p->scratch = arena_take(p->ex->arena, (size_t)pool_threads(p->ex->pool), p->scratch_bytes);
     for (size_t i = 0; i < p->objects; i++)
         tokens += p->object[i].asking;

@@ -28,7 +28,7 @@ static size_t lay_out(const image_pass *p, arena cut, buffers *b)
     return cut.peak;
 }
 
-size_t pass_item_bf16_bytes(const image_pass *p)
+size_t pass_bf16_bytes(const image_pass *p)
 {
     buffers unused;
     return lay_out(p, (arena){0}, &unused);
@@ -107,16 +107,16 @@ static void update_block(const image_pass *p, const pass_block *at, const buffer
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
-static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, bool first,
-                         const buffers *b, float *largest, float *sum, float *weighted)
+static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                         const buffers *b)
 {
     const kernels *k = p->ex->k;
     const size_t tokens = at->o->asking, row = at->row, rows = at->rows;
     size_t inner = (size_t)p->m->config.d_model / 2, heads = (size_t)p->m->config.decoder_heads, width = pass_width(p);
     const uint16_t *keys = p->asked->k, *values = p->asked->v;
     head_scores(p, tokens, at->o->queries, keys, row, rows, tokens, 1, b->turned, values);
-    k->softmax_step_bf16(tokens * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
-                         b->rescale);
+    k->softmax_step_bf16(tokens * heads, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, part->largest,
+                         part->sum, b->rescale);
     const size_t share = gemm_bf16_packed(rows, inner) / heads; /* of the next block's keys */
     for (size_t h = 0; h < heads; h++) {
         const head_columns own = pass_head(p, h);
@@ -128,9 +128,9 @@ static void ask_products(const image_pass *p, const pass_block *at, const pass_b
                                        .lda = BLOCK_PIXELS,
                                        .b = values + gemm_bf16_packed(own.first, p->pixels) + row * GEMM_BF16_NR,
                                        .b_stride = gemm_bf16_packed(1, p->pixels),
-                                       .c = weighted + column * width,
+                                       .c = part->weighted + column * width,
                                        .ldc = width,
-                                       .add = first ? NULL : weighted + column * width,
+                                       .add = part->first ? NULL : part->weighted + column * width,
                                        .ldadd = width,
                                        .add_scale = b->rescale + column,
                                        .fetch = keys + gemm_bf16_packed(next->row, inner) + h * share,
@@ -139,8 +139,8 @@ static void ask_products(const image_pass *p, const pass_block *at, const pass_b
 }
 
 /* The same over the image itself. Products fetch what block `next` begins with. */
-static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, bool first, const buffers *b,
-                      float *largest, float *sum, float *weighted)
+static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                      const buffers *b)
 {
     const kernels *k = p->ex->k;
     const pass_object *o = at->o;
@@ -159,8 +159,8 @@ static void ask_image(const image_pass *p, const pass_block *at, const pass_bloc
                                    .fetch = (const uint16_t *)next->o->image + ahead,
                                    .fetch_bytes = rows * dim * sizeof *image});
     k->transpose_f32(rows, columns, b->scores, pitch, b->turned, BLOCK_PIXELS);
-    k->softmax_step_bf16(columns, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, largest, sum,
-                         b->rescale);
+    k->softmax_step_bf16(columns, rows, b->turned, BLOCK_PIXELS, 1.0f, b->weights, BLOCK_PIXELS, part->largest,
+                         part->sum, b->rescale);
     k->pack_kn_bf16(rows, dim, image, dim, b->packed);
     k->gemm_bf16(&(gemm_bf16_args){.m = columns,
                                    .n = dim,
@@ -169,32 +169,24 @@ static void ask_image(const image_pass *p, const pass_block *at, const pass_bloc
                                    .lda = BLOCK_PIXELS,
                                    .b = b->packed,
                                    .b_stride = gemm_bf16_packed(1, rows),
-                                   .c = weighted,
+                                   .c = part->weighted,
                                    .ldc = dim,
-                                   .add = first ? NULL : weighted,
+                                   .add = part->first ? NULL : part->weighted,
                                    .ldadd = dim,
                                    .add_scale = b->rescale,
                                    .fetch = o->old ? (const void *)(o->old + ahead) : p->m->dense_pe_bf16 + ahead,
                                    .fetch_bytes = rows * dim * (o->old ? sizeof *o->old : sizeof *image)});
 }
 
-void pass_item_bf16(const image_pass *p, size_t number, uint8_t *scratch)
+void pass_block_bf16(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                     uint8_t *scratch)
 {
-    const pass_object *o = &p->object[pass_object_of(p, number)];
-    size_t item = number / p->objects, columns = pass_columns(p, o), from = pass_first_row(p, number),
-           to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
-    float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
-    float *weighted = o->weighted + item * columns * pass_width(p);
     buffers b;
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
-    for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        const pass_block at = {o, row, to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS},
-                         next = pass_next(p, number, &at);
-        if (p->norm)
-            update_block(p, &at, &b);
-        if (p->asked)
-            ask_products(p, &at, &next, row == from, &b, largest, sum, weighted);
-        else
-            ask_image(p, &at, &next, row == from, &b, largest, sum, weighted);
-    }
+    if (p->norm)
+        update_block(p, at, &b);
+    if (p->asked)
+        ask_products(p, at, next, part, &b);
+    else
+        ask_image(p, at, next, part, &b);
 }

@@ -31,7 +31,7 @@ static size_t lay_out(const image_pass *p, arena cut, buffers *b)
     return cut.peak;
 }
 
-size_t pass_item_f32_bytes(const image_pass *p)
+size_t pass_f32_bytes(const image_pass *p)
 {
     buffers unused;
     return lay_out(p, (arena){0}, &unused);
@@ -107,8 +107,8 @@ static void update_block(const image_pass *p, const pass_block *at, const buffer
 }
 
 /* token_to_image attention over the picture's products, a head at a time. */
-static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, bool first,
-                         const buffers *b, float *largest, float *sum, float *weighted)
+static void ask_products(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                         const buffers *b)
 {
     const kernels *k = p->ex->k;
     const size_t tokens = at->o->asking, row = at->row, rows = at->rows;
@@ -116,7 +116,7 @@ static void ask_products(const image_pass *p, const pass_block *at, const pass_b
     const float *keys = p->asked->k, *values = p->asked->v;
     const size_t inner = (size_t)p->m->config.d_model / 2, share = rows * inner / heads;
     head_scores(p, tokens, at->o->queries, keys, row, rows, tokens, 1, b->weights, values);
-    k->softmax_step_f32(tokens * heads, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    k->softmax_step_f32(tokens * heads, rows, b->weights, BLOCK_PIXELS, part->largest, part->sum, b->rescale);
     for (size_t h = 0; h < heads; h++) {
         const head_columns own = pass_head(p, h);
         const size_t column = h * tokens;
@@ -127,9 +127,9 @@ static void ask_products(const image_pass *p, const pass_block *at, const pass_b
                                      .lda = BLOCK_PIXELS,
                                      .b = values + own.first * p->pixels + row * nr,
                                      .b_stride = p->pixels * nr,
-                                     .c = weighted + column * width,
+                                     .c = part->weighted + column * width,
                                      .ldc = width,
-                                     .accumulate = !first,
+                                     .accumulate = !part->first,
                                      .c_scale = b->rescale + column,
                                      .fetch = keys + next->row * inner + h * share,
                                      .fetch_bytes = share * sizeof *keys});
@@ -137,8 +137,8 @@ static void ask_products(const image_pass *p, const pass_block *at, const pass_b
 }
 
 /* The same over the image itself. Products fetch what block `next` begins with. */
-static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, bool first, const buffers *b,
-                      float *largest, float *sum, float *weighted)
+static void ask_image(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                      const buffers *b)
 {
     const kernels *k = p->ex->k;
     const pass_object *o = at->o;
@@ -156,7 +156,7 @@ static void ask_image(const image_pass *p, const pass_block *at, const pass_bloc
                                  .fetch = (const float *)next->o->image + next->row * dim,
                                  .fetch_bytes = bytes});
     k->transpose_f32(rows, columns, b->scores, PITCH, b->weights, BLOCK_PIXELS);
-    k->softmax_step_f32(columns, rows, b->weights, BLOCK_PIXELS, largest, sum, b->rescale);
+    k->softmax_step_f32(columns, rows, b->weights, BLOCK_PIXELS, part->largest, part->sum, b->rescale);
     k->pack_kn_f32(rows, dim, (const float *)o->image + at->row * dim, dim, b->packed);
     k->gemm_f32(&(gemm_f32_args){.m = columns,
                                  .n = dim,
@@ -165,31 +165,23 @@ static void ask_image(const image_pass *p, const pass_block *at, const pass_bloc
                                  .lda = BLOCK_PIXELS,
                                  .b = b->packed,
                                  .b_stride = rows * k->gemm_f32_nr,
-                                 .c = weighted,
+                                 .c = part->weighted,
                                  .ldc = dim,
-                                 .accumulate = !first,
+                                 .accumulate = !part->first,
                                  .c_scale = b->rescale,
                                  .fetch = (o->old ? o->old : p->m->dense_pe) + next->row * dim,
                                  .fetch_bytes = bytes});
 }
 
-void pass_item_f32(const image_pass *p, size_t number, uint8_t *scratch)
+void pass_block_f32(const image_pass *p, const pass_block *at, const pass_block *next, const pass_part *part,
+                    uint8_t *scratch)
 {
-    const pass_object *o = &p->object[pass_object_of(p, number)];
-    size_t item = number / p->objects, columns = pass_columns(p, o), from = pass_first_row(p, number),
-           to = from + ITEM_PIXELS < p->pixels ? from + ITEM_PIXELS : p->pixels;
-    float *largest = o->largest + item * columns, *sum = o->sum + item * columns;
-    float *weighted = o->weighted + item * columns * pass_width(p);
     buffers b;
     lay_out(p, (arena){.base = scratch, .capacity = p->scratch_bytes}, &b);
-    for (size_t row = from; row < to; row += BLOCK_PIXELS) {
-        const pass_block at = {o, row, to - row < BLOCK_PIXELS ? to - row : BLOCK_PIXELS},
-                         next = pass_next(p, number, &at);
-        if (p->norm)
-            update_block(p, &at, &b);
-        if (p->asked)
-            ask_products(p, &at, &next, row == from, &b, largest, sum, weighted);
-        else
-            ask_image(p, &at, &next, row == from, &b, largest, sum, weighted);
-    }
+    if (p->norm)
+        update_block(p, at, &b);
+    if (p->asked)
+        ask_products(p, at, next, part, &b);
+    else
+        ask_image(p, at, next, part, &b);
 }

@@ -350,6 +350,18 @@ static void json_that_lies(void **state)
         assert_non_null(strstr(error.text, "sam2.config"));
         weights_close(again);
     }
+    /* Heads have channels in pairs: 3 each is refused, 6 are not. */
+    for (int channels = 3; channels <= 6; channels += 3) {
+        config.d_model = 16 * channels;
+        config.memory_dim = 16;
+        config_to_json(&config, good, sizeof good);
+        need_ok(weights_write_safetensors(w, BUILD_DIR "/test-lies.safetensors", good, 1, WEIGHTS_F32, &error), &error);
+        need_ok(weights_open(&alloc_default, BUILD_DIR "/test-lies.safetensors", 1, &again, &error), &error);
+        sam2_status status = config_from_weights(again, &found, &error);
+        const bool refused = status != SAM2_OK && strstr(error.text, "d_model is 48; multiples of 32");
+        assert_int_equal(refused, channels == 3);
+        weights_close(again);
+    }
     weights_close(w);
     remove(BUILD_DIR "/test-lies.safetensors");
 }
