@@ -179,11 +179,16 @@ static float element(const check *t, const problem *p, size_t i, size_t j, doubl
     const gemm_f32_args *g = &p->g;
     const float *a = g->a + i * g->lda;
     const bool fused = t->isa != CPU_REF;
-    float sum = 0.0f;
+    const size_t piece = gemm_f32_piece(g->k);
+    float sum = 0.0f, part = 0.0f;
     double sum64 = 0.0, magnitude = 0.0;
     for (size_t q = 0; q < g->k; q++) {
         const float b = p->source[q * g->n + j];
-        sum = fused ? fmaf(a[q], b, sum) : sum + a[q] * b;
+        part = fused ? fmaf(a[q], b, part) : part + a[q] * b;
+        if ((q + 1) % piece == 0 || q + 1 == g->k) {
+            sum = q < piece ? part : sum + part;
+            part = 0.0f;
+        }
         sum64 += (double)a[q] * (double)b;
         magnitude += fabs((double)a[q] * (double)b);
     }
@@ -309,6 +314,10 @@ static void try_all(const check *t, gemm_f32_fn *fn, bool stored)
         try(t, fn, stored, mr + 1, nr + 3, k, ACT_NONE);
     try(t, fn, stored, 0, nr, 5, ACT_NONE);
     try(t, fn, stored, mr, 0, 5, ACT_NONE);
+    for (int i = 0; i < 40 && !given_up();
+         i++) /* one piece or some of k, and widths at which the sums go straight to C */
+        try(t, fn, stored, random_from(1, 2 * mr), nr / 2 * random_from(1, 4), random_from(250, 800),
+            (activation)random_below(3));
     /* Long sums, and more rows than a block that a variant may keep in cache. */
     try(t, fn, stored, mr + 1, nr + 1, 4608, ACT_NONE);
     try(t, fn, stored, 37, 5, 8192, ACT_NONE);

@@ -15,7 +15,7 @@ typedef struct limit {
 } limit;
 static const limit limits[] = {
     {"input", 1e-6},   {"trunk_stage0", 5e-6}, {"trunk_stage1", 5e-6}, {"trunk_stage2", 5e-6}, {"trunk_stage3", 5e-6},
-    {"fpn0", 5e-6},    {"fpn1", 5e-6},         {"embedding", 5e-6},    {"sparse", 2e-6},       {"dense", 2e-6},
+    {"fpn0", 5e-6},    {"fpn1", 5e-6},         {"embedding", 2e-6},    {"sparse", 2e-6},       {"dense", 2e-6},
     {"low_res", 2e-4}, {"iou", 2e-5},          {"object_score", 1e-5},
 };
 
@@ -41,18 +41,25 @@ typedef struct checker {
     const char *label;
 } checker;
 
-/* Made logits with clicks move the IoU of stand-in weights the most: the official code, adding in another order,
- * differs from itself by 2e-5 there (sam2_t, seed 3, `previous`), where a click alone gives 2e-6. */
+/* Made logits with clicks move the answers of stand-in weights the most (`previous`; a click alone gives a tenth): the
+ * official code, adding in another order, differs from itself by 2e-5 in IoU (sam2_t, seed 3); with features off by the
+ * 6e-7 that it is from float64, by 2e-4 in the logits (the same); and its object score is 6.5e-6 from its own in
+ * float64 (sam2_s, seed 0), as far to one side as ours may be to the other. */
 static double limit_here(const checker *c, const char *name)
 {
+    if (c->sam1 && !c->bf16 && strcmp(name, "embedding") == 0) /* the official code differs from itself by 1.3e-6 */
+        return 5e-6;
     if (c->sam1 && !c->bf16 && strcmp(name, "iou") == 0) /* as absolute errors: see check_values */
         return c->sampled ? 5e-4 : 2e-5;
     /* The official size amplifies more: there the official code differs from itself by 1.8e-4 in logits and 5e-5 in IoU
      * (sam1_b, truck.jpg, with an embedding that differs by 1.3e-6). */
     if (c->sam1 && !c->bf16 && c->sampled && strcmp(name, "low_res") == 0)
         return 1e-3;
-    if (c->made_prompt && strcmp(name, "iou") == 0)
-        return 5e-5;
+    if (c->made_prompt && !c->bf16)
+        return strcmp(name, "iou") == 0            ? 5e-5
+               : strcmp(name, "low_res") == 0      ? 4e-4
+               : strcmp(name, "object_score") == 0 ? 2e-5
+                                                   : limit_of(name);
     if (c->bf16) {
         char key[160];
         snprintf(key, sizeof key, "%s.%s", c->label, name);

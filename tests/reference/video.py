@@ -24,6 +24,8 @@ VIDEOS = {
     "video_trained": dict(config=None, size=(320, 240), seed=None, absent=False),
 }
 STAGES_FRAME = 4
+# Of a session with the trained model, by how much the official code's object scores may differ from its own: half of what the test allows.
+MOST_NOISE = 2.5e-5
 SAMPLES = 256  # of a row
 
 
@@ -245,13 +247,31 @@ def sessions(model, v):
     return got
 
 
+def moved(model, seed, amount=1e-7):
+    """The model with features that are off by a rounding. Another order of adding leaves many as they are."""
+    plain, noise = model.forward_image, torch.Generator().manual_seed(seed)
+
+    def forward_image(image):
+        out = plain(image)
+        levels = [f * (1 + amount * torch.randn(f.shape, generator=noise)) for f in out["backbone_fpn"]]
+        return dict(out, backbone_fpn=levels, vision_features=levels[-1])
+
+    model.forward_image = forward_image
+    return model
+
+
 def compute(v, weights=None, seed=None):
-    """The model, and every case's outputs, rows and noise (row_errors() of another order of adding)."""
+    """The model, and every case's outputs, rows and noise: row_errors() of another order of adding, with the trained model of moved features too."""
     model = build(v, weights, seed)
     plain = sessions(model, v)
     with another_order():
-        other = sessions(build(v, weights, seed), v)
-    return model, plain, {n: row_errors(plain[n][1], other[n][1]) for n in plain}
+        other = [sessions(build(v, weights, seed), v)]
+    if not v["config"]:
+        other += [sessions(moved(build(v, weights, seed), s), v) for s in range(3)]
+    noise = {n: np.max([row_errors(plain[n][1], o[n][1]) for o in other], 0) for n in plain}
+    loose = {n: float(e[:, 3].max()) for n, e in noise.items() if not v["config"] and e[:, 3].max() > MOST_NOISE}
+    assert not loose, f"sessions in which a rounding of the features moves the object score, take other prompts: {loose}"
+    return model, plain, noise
 
 
 def facts(name, rows, noise):

@@ -33,14 +33,14 @@ fi
 
 # Long clips whose objects hide for many frames and come back elsewhere: without them more training unlearns to find such an object again.
 hidden="--walls 0.35 --jumps 0.5"
-phase long "$weights" --minutes 30 --size 128 --batch 16 --prompts 6 --clips 2 --frames 14 --video 0.7 --lr 2e-4 --span 0 0.3 --warmup 40 --photographs 0.08 \
+phase long "$weights" --minutes 30 --size 128 --within 128 256 512 --batch 16 --prompts 6 --clips 2 --frames 14 --video 0.7 --lr 2e-4 --span 0 0.3 --warmup 40 --photographs 0.08 \
     --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 111 --replay 0.7 $hidden
 weights=$out/long/last.pt
 
-# One cosine over three sizes: what is learned at 128 pixels holds at 512, and costs a sixteenth there.
-phase small "$weights" --minutes 36 --size 128 --batch 24 --prompts 6 --clips 4 --frames 8 --video 0.45 --span 0 0.45 --warmup 40 --photographs 0.08 \
+# One cosine over three sizes. What is learned at 128 pixels holds at 512, and costs a sixteenth there, as long as the place's codes are those of 512.
+phase small "$weights" --minutes 36 --size 128 --within 128 256 384 512 512 --batch 24 --prompts 6 --clips 4 --frames 8 --video 0.45 --span 0 0.45 --warmup 40 --photographs 0.08 \
     --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 101 --replay 0.7 $hidden
-phase middle "$out/small/last.pt" --minutes 20 --size 256 --batch 8 --prompts 8 --clips 2 --frames 7 --video 0.45 --span 0.45 0.75 --warmup 5 \
+phase middle "$out/small/last.pt" --minutes 20 --size 256 --within 256 384 512 512 --batch 8 --prompts 8 --clips 2 --frames 7 --video 0.45 --span 0.45 0.75 --warmup 5 \
     --photographs 0.08 --least 0.0016 --seed 102 --replay 0.6 --average 0.997 $hidden
 phase full "$out/middle/last.pt" --minutes 8 --size 512 --batch 2 --prompts 12 --clips 1 --frames 5 --video 0.4 --span 0.75 1 --warmup 5 \
     --photographs 0.08 --smallest 0.08 --seed 103 --replay 0.3 --average 0.99 $hidden

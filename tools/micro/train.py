@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset
 import model as micro
 import start
 import steps
+import windows
 
 F.scaled_dot_product_attention = steps.attention_by_products
 SAVE_SECONDS = 150
@@ -107,6 +108,7 @@ class Run:
         elif a.init:
             begin = micro.read_weights(a.init)
         self.model = micro.build(None, a.size, mode="train").train()
+        self.windows = windows.Windows(self.model, a.size)
         if begin:
             self.model.load_state_dict(begin["model"])
         else:
@@ -148,6 +150,7 @@ class Run:
             batch = mirrored(batches[kind].next(), a.size)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(step)
+            self.windows.choose(a.within)
             with torch.autocast("cpu", torch.bfloat16, enabled=NARROW):
                 loss, stat = (steps.video_step if kind == "video" else steps.image_step)(self.model, batch, a)
             self.optimizer.zero_grad(set_to_none=True)
@@ -206,11 +209,16 @@ def arguments():
     ap.add_argument("--warmup", type=int, default=150, help="steps")
     ap.add_argument("--decay", type=float, default=0.03)
     ap.add_argument("--average", type=float, default=0.998, help="of the moving average of the weights, which is what is saved as the model")
+    ap.add_argument("--within", type=int, nargs="+", help="sides of the pictures that those of --size are treated as windows of, each as often; default --size")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--pause", help="while this file exists, no step is made")
     ap.add_argument("--world", type=int, default=2, help="processes")
     ap.add_argument("--port", type=int, default=29511)
-    return ap.parse_args()
+    a = ap.parse_args()
+    a.within = a.within or [a.size]
+    if any(w < a.size or w % windows.STEP for w in a.within):
+        ap.error(f"--within: multiples of {windows.STEP}, --size or more")
+    return a
 
 
 def main():

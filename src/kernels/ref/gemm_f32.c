@@ -17,19 +17,25 @@ static void widen(const gemm_f32_args *g, size_t j0, size_t p, float row[NR])
 
 static void multiply(const gemm_f32_args *g)
 {
+    const size_t piece = gemm_f32_piece(g->k);
     for (size_t i = 0; i < g->m; i++) {
         const float *a = g->a + i * g->lda;
         size_t r = g->c_rows ? g->c_rows[i] : i;
         float *c = g->c + r * g->ldc;
         for (size_t j0 = 0; j0 < g->n; j0 += NR) {
             const float *b = g->b ? g->b + j0 / NR * g->b_stride : NULL;
-            float sum[NR] = {0}, wide[NR];
+            float sum[NR] = {0}, part[NR] = {0}, wide[NR];
             for (size_t p = 0; p < g->k; p++) {
                 if (!b)
                     widen(g, j0, p, wide);
                 const float *row = b ? b + p * NR : wide;
                 for (size_t j = 0; j < NR; j++)
-                    sum[j] += a[p] * row[j];
+                    part[j] += a[p] * row[j];
+                if ((p + 1) % piece == 0 || p + 1 == g->k)
+                    for (size_t j = 0; j < NR; j++) {
+                        sum[j] = p < piece ? part[j] : sum[j] + part[j];
+                        part[j] = 0.0f;
+                    }
             }
             for (size_t j = 0; j < NR && j0 + j < g->n; j++) {
                 float v = sum[j];

@@ -38,15 +38,15 @@ static inline __attribute__((always_inline)) __m256 columns(const bool stored, c
                                      : _mm256_slli_epi32(pairs, 16));
 }
 
-/* out[rows, NR] = A B + bias (or NULL) for one tile, `vecs` vectors of 8 columns wide, from a [rows, k] and b [k, NR];
- * rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes for each of k, is prefetched. rows and
- * vecs are constants wherever this is inlined. Each sum has a name of its own: not all compilers keep an array of them
- * in registers. Four steps of k in one turn, their distances in the instructions: pointers moved at every step would
- * take slots that multiply-adds need. */
+/* out[rows, NR] = A B + out (if `more`) + bias (or NULL) for one tile, `vecs` vectors of 8 columns wide, from a [rows,
+ * k] and b [k, NR]; rows of out are ldo floats apart. What lies at address `ahead`, `step` bytes for each of k, is
+ * prefetched. rows and vecs are constants wherever this is inlined. Each sum has a name of its own: not all compilers
+ * keep an array of them in registers. Four steps of k in one turn, their distances in the instructions: pointers moved
+ * at every step would take slots that multiply-adds need. */
 static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, const bool stored,
                                                        size_t k, const float *a, size_t lda, const uint8_t *b,
-                                                       uintptr_t ahead, size_t step, const float *bias, float *out,
-                                                       size_t ldo)
+                                                       uintptr_t ahead, size_t step, const float *bias, bool more,
+                                                       float *out, size_t ldo)
 {
 #define CLEAR(i, p, step) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
 #define MULTIPLY(i, p, step)                                                                                           \
@@ -55,6 +55,12 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
         s##i = _mm256_fmadd_ps(x, b0, s##i);                                                                           \
         if (vecs > 1)                                                                                                  \
             t##i = _mm256_fmadd_ps(x, b1, t##i);                                                                       \
+    }
+#define ADD_OLD(i, p, step)                                                                                            \
+    if (i < rows) {                                                                                                    \
+        s##i = _mm256_add_ps(s##i, _mm256_loadu_ps(out + i * ldo));                                                    \
+        if (vecs > 1)                                                                                                  \
+            t##i = _mm256_add_ps(t##i, _mm256_loadu_ps(out + i * ldo + 8));                                            \
     }
 #define ADD(i, p, step)                                                                                                \
     s##i = _mm256_add_ps(s##i, b0);                                                                                    \
@@ -91,6 +97,9 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
         __m256 b0 = columns(stored, b, u, 0), b1 = vecs > 1 ? columns(stored, b, u, 1) : b0;
         EACH_ROW(MULTIPLY)
     }
+    if (more) {
+        EACH_ROW(ADD_OLD)
+    }
     if (bias) {
         const __m256 b0 = _mm256_loadu_ps(bias), b1 = vecs > 1 ? _mm256_loadu_ps(bias + 8) : b0;
         EACH_ROW(ADD)
@@ -99,13 +108,13 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
 }
 
 typedef void tile_fn(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,
-                     const float *bias, float *out, size_t ldo);
+                     const float *bias, bool more, float *out, size_t ldo);
 
 #define TILE(name, rows, vecs, stored)                                                                                 \
     static void name(size_t k, const float *a, size_t lda, const uint8_t *b, uintptr_t ahead, size_t step,             \
-                     const float *bias, float *out, size_t ldo)                                                        \
+                     const float *bias, bool more, float *out, size_t ldo)                                             \
     {                                                                                                                  \
-        tile(rows, vecs, stored, k, a, lda, b, ahead, step, bias, out, ldo);                                           \
+        tile(rows, vecs, stored, k, a, lda, b, ahead, step, bias, more, out, ldo);                                     \
     }
 #define TILES(rows)                                                                                                    \
     TILE(tile_##rows##x8, rows, 1, false)                                                                              \
@@ -201,6 +210,16 @@ static const uint8_t *panel_of(const gemm_f32_args *g, bool stored, size_t j)
     return (const uint8_t *)(g->b_bf16 + j / GEMM_BF16_NR * g->b_stride + j % GEMM_BF16_NR * 2);
 }
 
+/* A tile's sums over all of k, piece by piece; the arguments are those of `tile`. */
+static void sum_pieces(const gemm_f32_args *g, bool stored, tile_fn *fn, size_t piece, const float *a, const uint8_t *b,
+                       uintptr_t ahead, size_t step, const float *bias, float *out, size_t ldo)
+{
+    size_t p = 0;
+    for (; g->k - p > piece; p += piece)
+        fn(piece, a + p, g->lda, b + p * STEP(stored), ahead + p * step, step, NULL, p > 0, out, ldo);
+    fn(g->k - p, a + p, g->lda, b + p * STEP(stored), ahead + p * step, step, bias, p > 0, out, ldo);
+}
+
 static void multiply(const gemm_f32_args *g, const bool stored)
 {
     _Alignas(32) float sum[MR * NR];
@@ -211,6 +230,7 @@ static void multiply(const gemm_f32_args *g, const bool stored)
     /* Rows in blocks that stay in L2 while panel after panel goes over them; in a block, tiles of equal height, give or
      * take a row, because a tile of few rows is bound by latency. */
     const size_t block = g->k ? BLOCK_FLOATS / g->k / MR * MR + MR : MR;
+    const size_t piece = gemm_f32_piece(g->k);
     const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k);
     uintptr_t fetched = (uintptr_t)g->fetch;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
@@ -231,9 +251,10 @@ static void multiply(const gemm_f32_args *g, const bool stored)
                 tile_fn *const fn = tiles[stored][rows - 1][wide > 8];
                 const float *a = g->a + i * g->lda;
                 if (direct && (wide >= NR || wide == 8))
-                    fn(g->k, a, g->lda, b, ahead, step, g->bias ? g->bias + j : NULL, g->c + i * g->ldc + j, g->ldc);
+                    sum_pieces(g, stored, fn, piece, a, b, ahead, step, g->bias ? g->bias + j : NULL,
+                               g->c + i * g->ldc + j, g->ldc);
                 else {
-                    fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
+                    sum_pieces(g, stored, fn, piece, a, b, ahead, step, NULL, sum, NR);
                     (wide >= NR ? finish_whole : finish_edge)(g, i, rows, j, sum);
                 }
                 i += rows;
