@@ -8,7 +8,7 @@ import official
 import pictures
 import tensors
 import track
-from parity import another_order
+from parity import another_order, moved_features
 from tensors import numbers
 from track import box, clear, mask, points, propagate, remove, reset
 
@@ -247,19 +247,6 @@ def sessions(model, v):
     return got
 
 
-def moved(model, seed, amount=1e-7):
-    """The model with features that are off by a rounding. Another order of adding leaves many as they are."""
-    plain, noise = model.forward_image, torch.Generator().manual_seed(seed)
-
-    def forward_image(image):
-        out = plain(image)
-        levels = [f * (1 + amount * torch.randn(f.shape, generator=noise)) for f in out["backbone_fpn"]]
-        return dict(out, backbone_fpn=levels, vision_features=levels[-1])
-
-    model.forward_image = forward_image
-    return model
-
-
 def compute(v, weights=None, seed=None):
     """The model, and every case's outputs, rows and noise: row_errors() of another order of adding, with the trained model of moved features too."""
     model = build(v, weights, seed)
@@ -267,7 +254,10 @@ def compute(v, weights=None, seed=None):
     with another_order():
         other = [sessions(build(v, weights, seed), v)]
     if not v["config"]:
-        other += [sessions(moved(build(v, weights, seed), s), v) for s in range(3)]
+        for s in range(3):
+            again = build(v, weights, seed)
+            with moved_features(again.image_encoder, s, 1e-7):
+                other.append(sessions(again, v))
     noise = {n: np.max([row_errors(plain[n][1], o[n][1]) for o in other], 0) for n in plain}
     loose = {n: float(e[:, 3].max()) for n, e in noise.items() if not v["config"] and e[:, 3].max() > MOST_NOISE}
     assert not loose, f"sessions in which a rounding of the features moves the object score, take other prompts: {loose}"
