@@ -150,7 +150,8 @@ class Run:
             batch = mirrored(batches[kind].next(), a.size)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(step)
-            self.windows.choose(a.within)
+            # Clips are seen whole: as windows they unlearn to find objects that come back far away (docs/MICRO.md).
+            self.windows.choose([a.size] if kind == "video" else a.within)
             with torch.autocast("cpu", torch.bfloat16, enabled=NARROW):
                 loss, stat = (steps.video_step if kind == "video" else steps.image_step)(self.model, batch, a)
             self.optimizer.zero_grad(set_to_none=True)
@@ -209,7 +210,7 @@ def arguments():
     ap.add_argument("--warmup", type=int, default=150, help="steps")
     ap.add_argument("--decay", type=float, default=0.03)
     ap.add_argument("--average", type=float, default=0.998, help="of the moving average of the weights, which is what is saved as the model")
-    ap.add_argument("--within", type=int, nargs="+", help="sides of the pictures that those of --size are treated as windows of, each as often; default --size")
+    ap.add_argument("--within", type=int, nargs="+", help="sides that pictures of --size are treated as windows of, each as often; clips never are; default --size")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--pause", help="while this file exists, no step is made")
     ap.add_argument("--world", type=int, default=2, help="processes")
