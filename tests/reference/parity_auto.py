@@ -8,7 +8,7 @@ Stand-in weights make masks that are noise, all of the picture's size: threshold
 the trained small model (--weights) are real ones, and suppress each other.
 
 Records are paired by their prompts. A record may be missing on one side where its scores lie within --near of a threshold, and two may change places
-where their scores are as near, or with --own-noise N within N times what the official scores differ from their own. Exits 1 when a limit is passed or the program fails.
+where their scores are as near. Exits 1 when a limit is passed or the program fails.
 """
 import argparse
 import contextlib
@@ -122,7 +122,7 @@ def compare(args, label, ours, theirs, case, own):
             here = differences(pairs)
             apart = min(apart[0], here[0]), max(apart[1], here[1]), max(apart[2], here[2])
             swapped_own = max(swapped_own, auto.swaps(pairs, theirs)[0] if not extra_own and not missing_own else 0.0)
-        near = len(unexplained) <= args.unexplained * len(theirs) and swapped <= max(args.near, args.own_noise * max(swapped_own, apart[1]))
+        near = len(unexplained) <= args.unexplained * len(theirs) and swapped <= max(args.near, args.own_noise * swapped_own)
         near = near and 1 - least <= max(1 - args.iou, args.own_noise * (1 - apart[0]))
         near = near and score <= max(args.score, args.own_noise * apart[1]) and stability <= max(args.stability, args.own_noise * apart[2])
         note = f"; official against itself: least IoU {apart[0]:.5f}, iou {apart[1]:.1e}, stability {apart[2]:.1e}, swapped {swapped_own:.1e}"
