@@ -57,13 +57,30 @@ static inline void bf16_rows(const kernels *k, const norm *n, size_t rows, size_
             k->f32_to_bf16(channels, x + r * ldx, y + r * ldy);
 }
 
-/* Rows of an item: fewer where the map is small, so that all threads have work. The choice changes no result. */
-static inline size_t bf16_block(const exec *ex, size_t rows)
+/* What the busiest of the threads has of `tiles`, where they are dealt out `block` at a time. */
+static inline size_t bf16_busiest(size_t tiles, size_t block, size_t threads)
 {
-    size_t block = OPS_ROWS_BF16;
-    while (block > 32 && (rows + block - 1) / block < 4 * (size_t)pool_threads(ex->pool))
-        block /= 2;
-    return block;
+    const size_t items = (tiles + block - 1) / block, rounds = (items + threads - 1) / threads;
+    const bool alone = items && (items - 1) % threads == 0; /* the last item, which may be short */
+    return alone ? (rounds - 1) * block + tiles - (items - 1) * block : rounds * block;
+}
+
+/* Rows of an item: whole tiles, `most` rows or a few more, fewer where the map is small, so that each thread has
+ * several items; of such numbers the largest that leaves the threads about even. The choice changes no result. */
+static inline size_t bf16_block(const exec *ex, size_t rows, size_t most)
+{
+    const size_t mr = ex->k->gemm_bf16_mr, threads = (size_t)pool_threads(ex->pool), tiles = (rows + mr - 1) / mr;
+    const size_t least = (32 + mr - 1) / mr, share = (tiles + 4 * threads - 1) / (4 * threads);
+    size_t bound = (most + mr - 1) / mr, best = SIZE_MAX, block;
+    bound = share < bound ? share : bound;
+    bound = bound > least ? bound : least;
+    for (block = bound; 2 * block > bound; block--) {
+        const size_t busiest = bf16_busiest(tiles, block, threads);
+        best = busiest < best ? busiest : best;
+    }
+    for (block = bound; bf16_busiest(tiles, block, threads) > best + best / 32;)
+        block--;
+    return block * mr;
 }
 
 #endif

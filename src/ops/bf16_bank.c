@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#define Q_ROWS 512 /* queries an item takes together, at most: keys stream from the third-level cache for each */
 #define SCORES_PITCH (BANK_TILE + 16)  /* not a power of two, which would crowd a few sets of the cache */
 #define WEIGHTS_PITCH (BANK_TILE + 32) /* likewise */
 
@@ -146,7 +147,7 @@ static void attend_item(void *context, size_t item, int worker)
 
 void bf16_bank_attention(const exec *ex, const bank_args *args)
 {
-    bank_job j = {.ex = ex, .a = args, .tiles = bank_tiles(args), .block = bf16_block(ex, args->q_count)};
+    bank_job j = {.ex = ex, .a = args, .tiles = bank_tiles(args), .block = bf16_block(ex, args->q_count, Q_ROWS)};
     const size_t threads = (size_t)pool_threads(ex->pool), mark = arena_mark(ex->arena);
     j.source_pitch = ops_pitch_bf16(args->key->k);
     j.key_pitch = ops_pitch_bf16(args->dim);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#define Q_ROWS 128               /* queries an item takes together */
+#define Q_ROWS 128               /* queries an item takes together, at most */
 #define KEY_TILE 512             /* keys a tile of scores spans */
 #define SCORES_PITCH (512 + 16)  /* not a power of two, which would crowd a few sets of the cache */
 #define WEIGHTS_PITCH (512 + 32) /* likewise */
@@ -14,7 +14,7 @@ typedef struct global_job {
     const exec *ex;
     const global_args *a;
     size_t dim, head_dim; /* of all heads, of one */
-    size_t block;         /* rows a product takes */
+    size_t block, q_rows; /* rows a product takes, queries */
     size_t rows_pitch, qkv_pitch, attended_pitch, q_pitch;
     uint16_t *rows;          /* [threads][block][rows_pitch] */
     uint16_t *qkv;           /* [tokens][qkv_pitch] */
@@ -117,9 +117,9 @@ static void attend_item(void *context, size_t item, int worker)
 {
     const global_job *j = context;
     const kernels *k = j->ex->k;
-    const size_t tokens = j->a->tokens, dim = j->head_dim, q_blocks = (tokens + Q_ROWS - 1) / Q_ROWS;
-    const size_t head = item / q_blocks, row = item % q_blocks * Q_ROWS;
-    const size_t rows = tokens - row < Q_ROWS ? tokens - row : Q_ROWS;
+    const size_t tokens = j->a->tokens, dim = j->head_dim, q_blocks = (tokens + j->q_rows - 1) / j->q_rows;
+    const size_t head = item / q_blocks, row = item % q_blocks * j->q_rows;
+    const size_t rows = tokens - row < j->q_rows ? tokens - row : j->q_rows;
     const float factor = 1.0f / sqrtf((float)dim);
     global_buffers b;
     lay_out(j, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
@@ -184,7 +184,8 @@ void bf16_global_attention(const exec *ex, const global_args *a)
     global_job j = {.ex = ex, .a = a, .dim = a->proj->n, .head_dim = a->proj->n / a->heads};
     const size_t threads = (size_t)pool_threads(ex->pool), mark = arena_mark(ex->arena);
     const size_t tiles = (a->tokens + KEY_TILE - 1) / KEY_TILE;
-    j.block = bf16_block(ex, a->tokens);
+    j.block = bf16_block(ex, a->tokens, ex->k->gemm_bf16_rows);
+    j.q_rows = ex->k->gemm_bf16_rows < Q_ROWS ? ex->k->gemm_bf16_rows : Q_ROWS;
     j.rows_pitch = j.attended_pitch = ops_pitch_bf16(j.dim);
     j.qkv_pitch = ops_pitch_bf16(3 * j.dim);
     j.q_pitch = ops_pitch_bf16(j.head_dim);
@@ -205,7 +206,7 @@ void bf16_global_attention(const exec *ex, const global_args *a)
     j.scratch = arena_take(ex->arena, threads, j.scratch_bytes);
     if (!exec_dry(ex)) {
         pool_run(ex->pool, pack_item, &j, a->heads * tiles);
-        pool_run(ex->pool, attend_item, &j, a->heads * ((a->tokens + Q_ROWS - 1) / Q_ROWS));
+        pool_run(ex->pool, attend_item, &j, a->heads * ((a->tokens + j.q_rows - 1) / j.q_rows));
         pool_run(ex->pool, proj_item, &j, blocks);
     }
     arena_reset(ex->arena, mark);

@@ -50,7 +50,10 @@ static void cut_columns(linear_job *j)
 
 void bf16_linear(const exec *ex, const bf16_linear_args *args)
 {
-    linear_job j = {.ex = ex, .a = args, .block = bf16_block(ex, args->rows), .pitch = ops_pitch_bf16(args->linear->k)};
+    linear_job j = {.ex = ex,
+                    .a = args,
+                    .block = bf16_block(ex, args->rows, ex->k->gemm_bf16_rows),
+                    .pitch = ops_pitch_bf16(args->linear->k)};
     size_t mark = arena_mark(ex->arena);
     j.scratch = arena_take(ex->arena, (size_t)pool_threads(ex->pool) * j.block * j.pitch, sizeof *j.scratch);
     cut_columns(&j);
@@ -58,9 +61,6 @@ void bf16_linear(const exec *ex, const bf16_linear_args *args)
         pool_run(ex->pool, linear_item, &j, (args->rows + j.block - 1) / j.block * j.groups);
     arena_reset(ex->arena, mark);
 }
-
-/* Hidden channels computed at a time: rows x this many elements stay in the second-level cache between the products. */
-#define HIDDEN 768
 
 typedef struct two_layers_job {
     const exec *ex;
@@ -107,9 +107,9 @@ static void two_layers_item(void *context, size_t item, int worker)
 
 void bf16_two_layers(const exec *ex, const bf16_two_layers_args *args)
 {
-    two_layers_job j = {.ex = ex, .a = args, .block = bf16_block(ex, args->rows)};
+    two_layers_job j = {.ex = ex, .a = args, .block = bf16_block(ex, args->rows, ex->k->gemm_bf16_rows)};
     const size_t threads = (size_t)pool_threads(ex->pool), mark = arena_mark(ex->arena);
-    j.hidden = args->first->n < HIDDEN ? args->first->n : HIDDEN;
+    j.hidden = ops_hidden(args->first->n);
     j.pitch = ops_pitch_bf16(args->first->k);
     j.hidden_pitch = ops_pitch_bf16(j.hidden);
     j.rows = arena_take(ex->arena, threads * j.block * j.pitch, sizeof *j.rows);

@@ -53,6 +53,16 @@ typedef struct norm {
  * enough for the second-level cache. */
 #define OPS_ROWS 168
 
+/* Outputs of a hidden layer of n that are computed at a time: equal parts, so that rows x these stay in the
+ * second-level cache between the two products; a short last part would cost as much beside its products as a long one.
+ */
+static inline size_t ops_hidden(size_t n)
+{
+    const size_t most = 896, step = 64 /* a multiple of all panels' widths */,
+                 parts = n > most ? (n + most - 1) / most : 1;
+    return ((n + parts - 1) / parts + step - 1) / step * step;
+}
+
 /* Floats in a packed operand of n columns and length k. */
 static inline size_t ops_packed_floats(const kernels *k, size_t n, size_t length)
 {
@@ -101,10 +111,6 @@ void op_add(const exec *ex, size_t rows, size_t channels, const float *x, const 
 
 /* y = x, rounded to bfloat16. */
 void op_to_bf16(const exec *ex, size_t rows, size_t channels, const float *x, uint16_t *y);
-
-/* Rows that one thread takes through a chain of bfloat16 products: whole tiles, and many, because tiles read weights
- * faster than the third-level cache gives them. */
-#define OPS_ROWS_BF16 512
 
 /* Elements from row to row of a bfloat16 operand of `width` columns: whole lines of the cache, and an odd number of
  * them, so that the rows of a tile lie in different sets. */

@@ -2,19 +2,15 @@
 
 #include <string.h>
 
-/* Hidden channels computed at a time: rows x this many floats stay in the second-level cache between the two products.
- */
-#define HIDDEN 768 /* a multiple of all panels' widths */
-
 typedef struct two_layers_job {
     const exec *ex;
     const norm *norm;
     const linear *first, *second;
     activation act;
-    size_t rows, block;
+    size_t rows, block, hidden; /* rows of an item, hidden channels computed at a time */
     const float *x, *residual;
     float *y;
-    float *scratch; /* [threads][block * (first->k + HIDDEN + second->n)] */
+    float *scratch; /* [threads][block * (first->k + hidden + second->n)] */
 } two_layers_job;
 
 static void two_layers_item(void *context, size_t item, int worker)
@@ -23,25 +19,25 @@ static void two_layers_item(void *context, size_t item, int worker)
     const kernels *k = j->ex->k;
     const linear *l1 = j->first, *l2 = j->second;
     size_t row = item * j->block, rows = j->rows - row < j->block ? j->rows - row : j->block;
-    float *normed = j->scratch + (size_t)worker * j->block * (l1->k + HIDDEN + l2->n);
-    float *hidden = normed + j->block * l1->k, *sum = hidden + j->block * HIDDEN;
+    float *normed = j->scratch + (size_t)worker * j->block * (l1->k + j->hidden + l2->n);
+    float *hidden = normed + j->block * l1->k, *sum = hidden + j->block * j->hidden;
     const float *x = j->x + row * l1->k;
     if (j->norm) {
         k->layernorm_f32(rows, l1->k, x, l1->k, j->norm->gamma, j->norm->beta, j->norm->eps, ACT_NONE, normed, l1->k);
         x = normed;
     }
     /* Partial sums over pieces of the hidden layer stay in the cache; y may be x, so it is written once, at the end. */
-    float *out = l1->n <= HIDDEN ? j->y + row * l2->n : sum;
-    for (size_t h = 0; h < l1->n; h += HIDDEN) {
-        size_t n = l1->n - h < HIDDEN ? l1->n - h : HIDDEN;
+    float *out = l1->n <= j->hidden ? j->y + row * l2->n : sum;
+    for (size_t h = 0; h < l1->n; h += j->hidden) {
+        size_t n = l1->n - h < j->hidden ? l1->n - h : j->hidden;
         bool last = h + n == l1->n;
         linear part = ops_outputs(l1, h, n);
-        ops_gemm(k, &part, rows, x, l1->k, hidden, HIDDEN, NULL, j->act, NULL, 0);
+        ops_gemm(k, &part, rows, x, l1->k, hidden, j->hidden, NULL, j->act, NULL, 0);
         ops_product(k, l2, h,
                     (gemm_f32_args){.m = rows,
                                     .k = n,
                                     .a = hidden,
-                                    .lda = HIDDEN,
+                                    .lda = j->hidden,
                                     .c = out,
                                     .ldc = l2->n,
                                     .accumulate = h > 0,
@@ -68,11 +64,12 @@ void op_two_layers(const exec *ex, const norm *n, const linear *first, activatio
                         .rows = rows,
                         .x = x,
                         .residual = residual,
-                        .y = y};
+                        .y = y,
+                        .hidden = ops_hidden(first->n)};
     /* Small maps are cut finer, so that all threads have work. */
     j.block = rows >= 8 * OPS_ROWS ? OPS_ROWS : OPS_ROWS / 2;
     size_t mark = arena_mark(ex->arena);
-    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.block * (first->k + HIDDEN + second->n));
+    j.scratch = arena_floats(ex->arena, (size_t)pool_threads(ex->pool) * j.block * (first->k + j.hidden + second->n));
     if (!exec_dry(ex))
         pool_run(ex->pool, two_layers_item, &j, (rows + j.block - 1) / j.block);
     arena_reset(ex->arena, mark);

@@ -307,7 +307,7 @@ static void try_nan(gemm_bf16_fn *fn, activation act)
 void check_gemm_bf16(const check *t, gemm_bf16_fn *fn)
 {
     (void)t;
-    const size_t tails[] = {1, 15, 16, 17, 31, 32, 33, 80, 96};
+    const size_t tails[] = {1, 8, 9, 15, 16, 17, 24, 25, 31, 32, 33, 56, 72, 80, 96};
     for (size_t m = 1; m <= 35 && !given_up(); m++)
         for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
             try(fn, m, tails[i], random_from(1, 100), (activation)random_below(3));
@@ -356,7 +356,9 @@ void bench_gemm_bf16(const check *t, gemm_bf16_fn *fn)
         {256, 576, 2304, ACT_NONE, 0},      {256, 4608, 1152, ACT_GELU, NARROW},
         {256, 1152, 4608, ACT_NONE, 0},     {64, 64, 96, ACT_NONE, 0},
         {64, 96, 64, ACT_NONE, NARROW},     {128, 512, 96, ACT_NONE, 0},
-        {128, 96, 512, ACT_NONE, 0},        {8, 256, 256, ACT_NONE, 0},
+        {128, 96, 512, ACT_NONE, 0},        {112, 512, 56, ACT_NONE, ALONE},
+        {112, 56, 512, ACT_NONE, ALONE},    {196, 196, 56, ACT_NONE, ALONE},
+        {196, 72, 196, ACT_NONE, ALONE},    {8, 256, 256, ACT_NONE, 0},
         {4096, 256, 256, ACT_NONE, 0},      {256, 432, 144, ACT_NONE, NARROW},
         {512, 768, 576, ACT_GELU, NARROW},  {512, 768, 576, ACT_GELU, NARROW | ZEROS},
         {256, 256, 192, ACT_NONE, ALONE},   {256, 256, 192, ACT_NONE, ALONE | ZEROS},

@@ -1,5 +1,5 @@
-/* Numbers of the exponential and of GELU, shared by the x86 levels (but for GELU in float32 with AVX-512, which has a
- * table: avx512/gelu_table.h).
+/* Numbers of the exponential and of GELU, shared by the x86 levels (but for GELU with AVX-512, which has
+ * tables: avx512/gelu_table.h).
  *
  * exp(x), x <= 0: n = round(x log2 e), r = x - n ln 2 in two steps (the first is exact: r is a multiple of 2^-24 below
  * .35), e^r = 1 + r + r^2 q(r) with q of degree 4, the minimax fit of relative error over |r| <= ln 2 / 2 (3.2e-9), its
@@ -17,10 +17,8 @@
  * a processor a hundred times longer than another. 2^f for |f| <= 1/2 is 1 + f p(f) with p of degree 4 (9.4e-8
  * relative).
  *
- * For results that are rounded to bfloat16, shorter ones. 2^f for 0 <= f < 1: a cubic, 7.5e-5 relative, by reweighted
- * least squares. GELU as x (1/2 + a p(a^2)) with a = x held within +-SHORT_END and p of degree 7: the fit of least
- * error of the product (8.5e-5) under the condition that a p(a^2) is 1/2 at the end, so that what lies beyond is x or 0
- * to rounding. */
+ * For results that are rounded to bfloat16, a shorter power: 2^f for 0 <= f < 1 is a cubic, 7.5e-5 relative, by
+ * reweighted least squares. */
 #ifndef KERNELS_X86_COEFFICIENTS_H
 #define KERNELS_X86_COEFFICIENTS_H
 
@@ -46,16 +44,6 @@
 #define SHORT_EXP2_1 0.69583319f
 #define SHORT_EXP2_2 0.22606792f
 #define SHORT_EXP2_3 0.07802406f
-
-#define SHORT_END 4.2f
-#define SHORT_0 0.3984658718109131f
-#define SHORT_1 -0.06552821397781372f
-#define SHORT_2 0.009298236109316349f
-#define SHORT_3 -0.0009506593341939151f
-#define SHORT_4 6.68909415253438e-05f
-#define SHORT_5 -3.0379494546650676e-06f
-#define SHORT_6 7.941406465761247e-08f
-#define SHORT_7 -9.017632196517411e-10f
 
 #define TAIL_END 10.0f /* a is held here */
 #define TAIL_0 -0x1.fffffep-1f

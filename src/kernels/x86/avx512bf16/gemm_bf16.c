@@ -1,6 +1,8 @@
 /* C = epilogue(A B) in register tiles of 14 rows and 32 columns, as gemm_f32 for AVX-512, with two products a step: a
- * broadcast pair of A's row by a vector of B's pairs. */
+ * broadcast pair of A's row by a vector of B's pairs. The last columns are taken by quads where that wastes fewer
+ * lanes. */
 #include "kernels/x86/avx512bf16/finish.h"
+#include "kernels/x86/avx512bf16/quads.h"
 #include "kernels/x86/fetch.h"
 
 #include <string.h>
@@ -194,9 +196,11 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
     const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k / 2);
     uintptr_t fetched = (uintptr_t)g->fetch;
     for (size_t i0 = 0; i0 < g->m; i0 += block) {
-        const size_t m = g->m - i0 < block ? g->m - i0 : block, tiles_left = (m + MR - 1) / MR;
+        const size_t m = g->m - i0 < block ? g->m - i0 : block;
         for (size_t j = 0; j < g->n; j += NR) {
             const size_t columns = g->n - j;
+            const bool by_quads = quads_fit(columns);
+            const size_t mr = by_quads ? quads_rows(columns) : MR, tiles_left = (m + mr - 1) / mr;
             const uint16_t *b = g->b + j / NR * g->b_stride;
             const float *const bias = g->bias ? g->bias + j : NULL;
             const target to = !direct || (columns < NR && columns != 16) ? TO_SUMS : g->c_bf16 ? TO_C_BF16 : TO_C;
@@ -210,7 +214,10 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
                 tile_fn *const fn = tiles[rows - 1][to][columns > 16];
                 const uint16_t *a = g->a + i * g->lda;
                 fetch_rows(g, i, rows, j);
-                if (to == TO_SUMS) {
+                if (by_quads) {
+                    quads_tile(rows, columns, g->k, a, g->lda, b, ahead, step, sum);
+                    finish_tile(g, i, rows, j, sum);
+                } else if (to == TO_SUMS) {
                     fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
                     finish_tile(g, i, rows, j, sum);
                 } else
