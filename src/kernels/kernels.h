@@ -70,14 +70,14 @@ typedef gemm_f32_fn gemm_stored_fn;
 /* The same product of bfloat16 operands with float32 sums: A is [m, k] rows; B is packed in panels of GEMM_BF16_NR
  * columns, in pairs along k: [ceil(n / NR)][K / 2][NR][2] with K = k rounded up to a multiple of GEMM_BF16_K, filled up
  * with zeros (pack_nk_bf16, pack_kn_bf16; one layout for all levels). How an element's products are added depends on k
- * alone (and on the level: the instructions at hand add two or 32 at a time). Then
+ * and on the columns that its panel has (and on the level: the instructions at hand add two or 32 at a time). Then
  *
  *     v = sum
  *     v += add_scale[i] * add[i, j]    if add (fused with the first where the instruction set has it)
  *     v += add_bf16[i, j]              if add_bf16 (one of the two at most)
  *     v *= row_scale[i]                if row_scale
  *     v += bias[j]
- *     v = act(v)                       GELU within 1e-4 max(1, |v|), which bfloat16 results do not see
+ *     v = act(v)                       GELU within 5e-5 max(1, |v|), which bfloat16 results do not see
  *     v += residual[r, j]
  *
  * with r = c_rows ? c_rows[i] : i, and v goes to C[r, j] as float32 or, rounded to nearest, to c_bf16[r, j]: one of the

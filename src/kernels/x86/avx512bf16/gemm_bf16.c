@@ -34,14 +34,21 @@ static inline __m512bh broadcast_pair(const uint16_t *a)
 
 /* Where a tile's sums go. */
 typedef enum target {
-    TO_SUMS,  /* float32, as they are */
-    TO_C,     /* float32, with the bias */
-    TO_C_BF16 /* bfloat16, with the bias */
+    TO_SUMS,   /* float32, as they are */
+    TO_C,      /* float32, with the bias */
+    TO_C_BF16, /* bfloat16, with the bias */
+    TO_LINES   /* float32, with the bias and what the lines below have */
 } target;
 
+/* A tile's rows of C, and of what is added to them: NULL or one for each. */
+typedef struct lines {
+    float *c[MR];
+    const float *add[MR], *residual[MR];
+} lines;
+
 /* One tile of A B, `vecs` vectors of 16 columns wide; an odd k ends with half a pair. Rows of `out` are ldo elements
- * apart. What lies at address `ahead`, `step` bytes for each pair, is prefetched. rows, vecs and to are constants
- * wherever this is inlined. Four pairs in one turn, as in gemm_f32. */
+ * apart, or `out` is the lines. What lies at address `ahead`, `step` bytes for each pair, is prefetched. rows, vecs and
+ * to are constants wherever this is inlined. Four pairs in one turn, as in gemm_f32. */
 static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, const target to, size_t k,
                                                        const uint16_t *a, size_t lda, const uint16_t *b,
                                                        uintptr_t ahead, size_t step, const float *bias, void *out,
@@ -65,6 +72,26 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
 #define ADD(i, p, step)                                                                                                \
     s##i = _mm512_add_ps(s##i, b0);                                                                                    \
     t##i = _mm512_add_ps(t##i, b1);
+#define FINISH_LINE(i, p, step)                                                                                        \
+    if (i < rows) {                                                                                                    \
+        if (add) {                                                                                                     \
+            s##i = _mm512_add_ps(s##i, _mm512_loadu_ps(line->add[i]));                                                 \
+            if (vecs > 1)                                                                                              \
+                t##i = _mm512_add_ps(t##i, _mm512_loadu_ps(line->add[i] + 16));                                        \
+        }                                                                                                              \
+        if (bias) {                                                                                                    \
+            s##i = _mm512_add_ps(s##i, b0);                                                                            \
+            t##i = _mm512_add_ps(t##i, b1);                                                                            \
+        }                                                                                                              \
+        if (residual) {                                                                                                \
+            s##i = _mm512_add_ps(s##i, _mm512_loadu_ps(line->residual[i]));                                            \
+            if (vecs > 1)                                                                                              \
+                t##i = _mm512_add_ps(t##i, _mm512_loadu_ps(line->residual[i] + 16));                                   \
+        }                                                                                                              \
+        _mm512_storeu_ps(line->c[i], s##i);                                                                            \
+        if (vecs > 1)                                                                                                  \
+            _mm512_storeu_ps(line->c[i] + 16, t##i);                                                                   \
+    }
 #define STORE(i, p, step)                                                                                              \
     if (i < rows && to == TO_C_BF16) {                                                                                 \
         uint16_t *const y = (uint16_t *)out + i * ldo;                                                                 \
@@ -84,6 +111,7 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
     EACH_ROW(CLEAR)
     const uint16_t *p0 = a, *p3 = rows > 3 ? a + 3 * lda : a, *p6 = rows > 6 ? a + 6 * lda : a,
                    *p9 = rows > 9 ? a + 9 * lda : a, *p12 = rows > 12 ? a + 12 * lda : a;
+    const lines *const line = out;
     const uint16_t *const end4 = b + k / 8 * (8 * NR), *const end = b + k / 2 * (2 * NR);
     while (b != end4) {
 #pragma GCC unroll 4
@@ -111,6 +139,13 @@ static inline __attribute__((always_inline)) void tile(const size_t rows, const 
         LOAD_B(0)
         EACH_ROW(MULTIPLY_LAST)
     }
+    if (to == TO_LINES) {
+        const bool add = line->add[0] != NULL, residual = line->residual[0] != NULL;
+        const __m512 b0 = bias ? _mm512_loadu_ps(bias) : _mm512_setzero_ps(),
+                     b1 = bias && vecs > 1 ? _mm512_loadu_ps(bias + 16) : b0;
+        EACH_ROW(FINISH_LINE)
+        return;
+    }
     if (to != TO_SUMS && bias) {
         const __m512 b0 = _mm512_loadu_ps(bias), b1 = vecs > 1 ? _mm512_loadu_ps(bias + 16) : b0;
         EACH_ROW(ADD)
@@ -132,12 +167,15 @@ typedef void tile_fn(size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
     TILE_KIND(c_##rows##x16, rows, 1, TO_C)                                                                            \
     TILE_KIND(c_##rows##x32, rows, 2, TO_C)                                                                            \
     TILE_KIND(c_bf16_##rows##x16, rows, 1, TO_C_BF16)                                                                  \
-    TILE_KIND(c_bf16_##rows##x32, rows, 2, TO_C_BF16)
+    TILE_KIND(c_bf16_##rows##x32, rows, 2, TO_C_BF16)                                                                  \
+    TILE_KIND(lines_##rows##x16, rows, 1, TO_LINES)                                                                    \
+    TILE_KIND(lines_##rows##x32, rows, 2, TO_LINES)
 #define TILES(rows)                                                                                                    \
     {                                                                                                                  \
         {sums_##rows##x16, sums_##rows##x32}, {c_##rows##x16, c_##rows##x32},                                          \
+            {c_bf16_##rows##x16, c_bf16_##rows##x32},                                                                  \
         {                                                                                                              \
-            c_bf16_##rows##x16, c_bf16_##rows##x32                                                                     \
+            lines_##rows##x16, lines_##rows##x32                                                                       \
         }                                                                                                              \
     }
 TILE(1)
@@ -154,7 +192,7 @@ TILE(11)
 TILE(12)
 TILE(13)
 TILE(14)
-static tile_fn *const tiles[MR][3][2] = {TILES(1), TILES(2), TILES(3),  TILES(4),  TILES(5),  TILES(6),  TILES(7),
+static tile_fn *const tiles[MR][4][2] = {TILES(1), TILES(2), TILES(3),  TILES(4),  TILES(5),  TILES(6),  TILES(7),
                                          TILES(8), TILES(9), TILES(10), TILES(11), TILES(12), TILES(13), TILES(14)};
 
 typedef void finish_fn(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, const float *sum);
@@ -166,6 +204,17 @@ typedef void finish_fn(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j
 EACH_EPILOGUE(FINISH)
 #define FINISH_NAME(name, plain, narrow, act) finish_##name,
 static finish_fn *const finishes[] = {EACH_EPILOGUE(FINISH_NAME)};
+
+/* The lines of a tile, for products without an activation whose result is float32. */
+static inline void find_lines(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, lines *line)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
+        line->c[i] = g->c + r * g->ldc + j0;
+        line->add[i] = g->add ? g->add + (i0 + i) * g->ldadd + j0 : NULL;
+        line->residual[i] = g->residual ? g->residual + r * g->ldr + j0 : NULL;
+    }
+}
 
 /* Asks for the lines of C and of what is added to them while the tile is multiplied: rows lie too far apart for the
  * processor to foresee them. */
@@ -192,6 +241,8 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
     finish_fn *const finish_tile = finishes[epilogue_index(g)];
     /* Whole tiles that need a bias at most go from the registers to C. */
     const bool direct = epilogue_is_plain(g) && g->act == ACT_NONE && !g->c_rows;
+    /* Likewise with the sums that a layer is added to. */
+    const bool by_lines = !direct && g->c && g->act == ACT_NONE && !g->add_scale && !g->row_scale && !g->add_bf16;
     const size_t block = g->k ? BLOCK_ELEMENTS / g->k / MR * MR + MR : MR;
     const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k / 2);
     uintptr_t fetched = (uintptr_t)g->fetch;
@@ -203,7 +254,12 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
             const size_t mr = by_quads ? quads_rows(columns) : MR, tiles_left = (m + mr - 1) / mr;
             const uint16_t *b = g->b + j / NR * g->b_stride;
             const float *const bias = g->bias ? g->bias + j : NULL;
-            const target to = !direct || (columns < NR && columns != 16) ? TO_SUMS : g->c_bf16 ? TO_C_BF16 : TO_C;
+            const bool whole = columns >= NR || columns == 16;
+            const target to = !whole || !(direct || by_lines) ? TO_SUMS
+                              : by_lines                      ? TO_LINES
+                              : g->c_bf16                     ? TO_C_BF16
+                                                              : TO_C;
+            lines line;
             /* What is prefetched: as in gemm_f32, or what the caller wants. */
             size_t step = tiles_left == 1 || columns > NR ? (2 * NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
             uintptr_t ahead = (uintptr_t)b + (tiles_left == 1 ? AHEAD : columns > NR ? g->b_stride * sizeof *b : 0);
@@ -213,6 +269,8 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
                 const size_t rows = (i0 + m - i) / left;
                 tile_fn *const fn = tiles[rows - 1][to][columns > 16];
                 const uint16_t *a = g->a + i * g->lda;
+                if (to == TO_LINES)
+                    find_lines(g, i, rows, j, &line);
                 fetch_rows(g, i, rows, j);
                 if (by_quads) {
                     quads_tile(rows, columns, g->k, a, g->lda, b, ahead, step, sum);
@@ -220,7 +278,9 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
                 } else if (to == TO_SUMS) {
                     fn(g->k, a, g->lda, b, ahead, step, NULL, sum, NR);
                     finish_tile(g, i, rows, j, sum);
-                } else
+                } else if (to == TO_LINES)
+                    fn(g->k, a, g->lda, b, ahead, step, bias, &line, 0);
+                else
                     fn(g->k, a, g->lda, b, ahead, step, bias,
                        to == TO_C ? (void *)(g->c + i * g->ldc + j) : (void *)(g->c_bf16 + i * g->ldc + j), g->ldc);
                 i += rows;
