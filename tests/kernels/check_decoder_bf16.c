@@ -78,7 +78,7 @@ static void try_norm(norm_fn fn, size_t rows, size_t c, float centre, float spre
                 EPSILON * (g * (fabs(mean) / deviation + 1.0 + fabs(normal)) * (9.0 + 2.0 * sqrt((double)c)) +
                            fabs(want) + fabs((double)beta[j]));
             const double end = fn.add ? want : gelu_f64(want);
-            const double bend = fn.add ? limit : 1.13 * limit + 1e-4 * fmax(1.0, fabs(want));
+            const double bend = fn.add ? limit : 1.13 * limit + 5e-5 * fmax(1.0, fabs(want));
             near_f32("y", i * ldy + j, ref_bf16(y[i * ldy + j]), end, bend + half_step(fabs(end) + bend));
             const double sum = want + (double)ref_bf16(add[i * lda + j]);
             if (fn.add)
