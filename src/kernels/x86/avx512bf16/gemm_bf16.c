@@ -235,14 +235,19 @@ static inline void fetch_rows(const gemm_bf16_args *g, size_t i0, size_t rows, s
     }
 }
 
+/* Whole tiles go from the registers to C where they need no more than one of the targets has. */
+static target target_of(const gemm_bf16_args *g)
+{
+    if (epilogue_is_plain(g) && g->act == ACT_NONE && !g->c_rows)
+        return g->c_bf16 ? TO_C_BF16 : TO_C;
+    return g->c && g->act == ACT_NONE && !g->add_scale && !g->row_scale && !g->add_bf16 ? TO_LINES : TO_SUMS;
+}
+
 void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
 {
     _Alignas(64) float sum[MR * NR];
     finish_fn *const finish_tile = finishes[epilogue_index(g)];
-    /* Whole tiles that need a bias at most go from the registers to C. */
-    const bool direct = epilogue_is_plain(g) && g->act == ACT_NONE && !g->c_rows;
-    /* Likewise with the sums that a layer is added to. */
-    const bool by_lines = !direct && g->c && g->act == ACT_NONE && !g->add_scale && !g->row_scale && !g->add_bf16;
+    const target kind = target_of(g);
     const size_t block = g->k ? BLOCK_ELEMENTS / g->k / MR * MR + MR : MR;
     const size_t wanted_step = fetch_step(g->fetch_bytes, g->m, MR, g->n, NR, g->k / 2);
     uintptr_t fetched = (uintptr_t)g->fetch;
@@ -255,10 +260,7 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
             const uint16_t *b = g->b + j / NR * g->b_stride;
             const float *const bias = g->bias ? g->bias + j : NULL;
             const bool whole = columns >= NR || columns == 16;
-            const target to = !whole || !(direct || by_lines) ? TO_SUMS
-                              : by_lines                      ? TO_LINES
-                              : g->c_bf16                     ? TO_C_BF16
-                                                              : TO_C;
+            const target to = whole ? kind : TO_SUMS;
             lines line;
             /* What is prefetched: as in gemm_f32, or what the caller wants. */
             size_t step = tiles_left == 1 || columns > NR ? (2 * NR * sizeof *b + tiles_left - 1) / tiles_left : 0;
