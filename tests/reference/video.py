@@ -297,7 +297,7 @@ def video(out, weights, write):
 BF16 = {
     "video_2.0": ("box", "box_click", "mask", "eval_mask"),
     "video_2.1": ("click", "box", "box_click", "mask", "two_objects", "several", "long", "eval_click"),
-    "video_trained": TRAINED_CASES,
+    "video_trained": ("box", "two_clicks", "several", "fill_click", "eval_click", "prompt_on_nothing", "vanish_reverse"),
 }
 
 
@@ -329,5 +329,5 @@ def video_bf16(out, weights, write):
             with clip(every[name]) as folder, torch.autocast("cpu", dtype=torch.bfloat16):
                 rows = track.session(model, folder, every[name]["calls"], every[name]["chosen"])[1]
             arrays[f"{file}.{name}"] = errors = sampled_errors(fixture, name, rows)
-            assert errors[:, 0].max() < 0.5, f"{file} {name}: another mask"
+            assert errors[:, 0].max() < 0.1, f"{file} {name}: another mask"
     write(os.path.join(out, "video_bf16.safetensors"), arrays, [], {})
