@@ -131,5 +131,6 @@ static tile_fn *const narrow[] = {EACH_SMALL(NAME, 1) EACH_LARGE(NAME, 1)}, *con
 void quads_tile(size_t rows, size_t columns, size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
                 uintptr_t ahead, size_t step, float *sum)
 {
-    (columns <= 8 ? narrow : wide)[rows - 1](k, a, lda, b, ahead, step, sum);
+    tile_fn *const fn = columns <= 8 ? narrow[rows - 1] : wide[rows - 1];
+    fn(k, a, lda, b, ahead, step, sum);
 }
