@@ -1,4 +1,4 @@
-"""Writes the averaged weights of a checkpoint of train.py as the file that the program reads; several checkpoints: their mean.
+"""Writes the averaged weights of a checkpoint of train.py as the file that the program reads; several checkpoints, or such files: their mean.
 
     python export.py CHECKPOINT… OUT.safetensors
 

@@ -2,6 +2,7 @@
  * registers, and 28 multiply-adds a step of k hide their latency. B is of floats, or of bfloat16 pairs, which become
  * floats in a register: a shift or a mask for 14 multiply-adds. */
 #include "kernels/x86/avx512/math.h"
+#include "kernels/x86/avx512/tile_rows.h"
 #include "kernels/x86/fetch.h"
 
 #include <stdbool.h>
@@ -11,23 +12,8 @@
 #define BLOCK_FLOATS (192 * 1024) /* of A: 768 KiB */
 #define AHEAD 3072                /* bytes */
 
-/* Rows of a tile, each with the pointer it is addressed from and its distance in rows. 14 pointers would not fit the
- * registers; 5 and one stride do. */
-/* clang-format off */
-#define EACH_ROW(X)                                                                                                    \
-    X(0, p0, 0) X(1, p0, 1) X(2, p0, 2)                                                                                \
-    X(3, p3, 0) X(4, p3, 1) X(5, p3, 2)                                                                                \
-    X(6, p6, 0) X(7, p6, 1) X(8, p6, 2)                                                                                \
-    X(9, p9, 0) X(10, p9, 1) X(11, p9, 2)                                                                              \
-    X(12, p12, 0) X(13, p12, 1)
-/* clang-format on */
-
-/* The compiler is not to know that one step's addresses differ from the next one's by a constant: it would keep a
- * pointer for each row, more than there are registers. */
-#define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3), "+r"(p6), "+r"(p9), "+r"(p12));
-
-/* Nor is it to widen the next row of B while this one is in use: the sums leave it no register for that. In two halves,
- * because a statement has at most 30 operands, of which each of these is two. */
+/* The compiler is not to widen the next row of B while this one is in use: the sums leave it no register for that. In
+ * two halves, because a statement has at most 30 operands, of which each of these is two. */
 #define KEEP_SUMS                                                                                                      \
     __asm__ volatile(""                                                                                                \
                      : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6), "+v"(s7), "+v"(s8),       \

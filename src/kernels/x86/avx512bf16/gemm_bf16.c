@@ -1,6 +1,7 @@
 /* C = epilogue(A B) in register tiles of 14 rows and 32 columns, as gemm_f32 for AVX-512, with two products a step: a
  * broadcast pair of A's row by a vector of B's pairs. The last columns are taken by quads where that wastes fewer
  * lanes. */
+#include "kernels/x86/avx512/tile_rows.h"
 #include "kernels/x86/avx512bf16/finish.h"
 #include "kernels/x86/avx512bf16/quads.h"
 #include "kernels/x86/fetch.h"
@@ -18,19 +19,6 @@ static inline __m512bh broadcast_pair(const uint16_t *a)
     memcpy(&pair, a, sizeof pair);
     return (__m512bh)_mm512_set1_epi32(pair);
 }
-
-/* Rows of a tile, each with the pointer it is addressed from and its distance in rows. */
-/* clang-format off */
-#define EACH_ROW(X)                                                                                                    \
-    X(0, p0, 0) X(1, p0, 1) X(2, p0, 2)                                                                                \
-    X(3, p3, 0) X(4, p3, 1) X(5, p3, 2)                                                                                \
-    X(6, p6, 0) X(7, p6, 1) X(8, p6, 2)                                                                                \
-    X(9, p9, 0) X(10, p9, 1) X(11, p9, 2)                                                                              \
-    X(12, p12, 0) X(13, p12, 1)
-/* clang-format on */
-
-/* As in gemm_f32. */
-#define KEEP_POINTERS __asm__ volatile("" : "+r"(p0), "+r"(p3), "+r"(p6), "+r"(p9), "+r"(p12));
 
 /* Where a tile's sums go. */
 typedef enum target {
@@ -205,17 +193,6 @@ EACH_EPILOGUE(FINISH)
 #define FINISH_NAME(name, plain, narrow, act) finish_##name,
 static finish_fn *const finishes[] = {EACH_EPILOGUE(FINISH_NAME)};
 
-/* The lines of a tile, for products without an activation whose result is float32. */
-static inline void find_lines(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, lines *line)
-{
-    for (size_t i = 0; i < rows; i++) {
-        const size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
-        line->c[i] = g->c + r * g->ldc + j0;
-        line->add[i] = g->add ? g->add + (i0 + i) * g->ldadd + j0 : NULL;
-        line->residual[i] = g->residual ? g->residual + r * g->ldr + j0 : NULL;
-    }
-}
-
 /* Asks for the lines of C and of what is added to them while the tile is multiplied: rows lie too far apart for the
  * processor to foresee them. */
 static inline void fetch_rows(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0)
@@ -232,6 +209,22 @@ static inline void fetch_rows(const gemm_bf16_args *g, size_t i0, size_t rows, s
             __builtin_prefetch(g->c_bf16 + r * g->ldc + j0, 1);
         else
             fetch_to_write(g->c + r * g->ldc + j0);
+    }
+}
+
+/* The same where they are written from the registers, which need to know them. */
+static inline void find_lines(const gemm_bf16_args *g, size_t i0, size_t rows, size_t j0, lines *line)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const size_t r = g->c_rows ? g->c_rows[i0 + i] : i0 + i;
+        line->c[i] = g->c + r * g->ldc + j0;
+        line->add[i] = g->add ? g->add + (i0 + i) * g->ldadd + j0 : NULL;
+        line->residual[i] = g->residual ? g->residual + r * g->ldr + j0 : NULL;
+        fetch_to_write(line->c[i]);
+        if (line->add[i])
+            fetch_floats(line->add[i]);
+        if (line->residual[i])
+            fetch_floats(line->residual[i]);
     }
 }
 
@@ -273,7 +266,8 @@ void k_gemm_bf16_avx512bf16(const gemm_bf16_args *g)
                 const uint16_t *a = g->a + i * g->lda;
                 if (to == TO_LINES)
                     find_lines(g, i, rows, j, &line);
-                fetch_rows(g, i, rows, j);
+                else
+                    fetch_rows(g, i, rows, j);
                 if (by_quads) {
                     quads_tile(rows, columns, g->k, a, g->lda, b, ahead, step, sum);
                     finish_tile(g, i, rows, j, sum);

@@ -3,6 +3,7 @@
  * in their usual order and are put together to quads on the way, once for all rows of a tile. An element of C has two
  * sums, of the even pairs and of the odd ones, added at the end. */
 #include "kernels/x86/avx512bf16/quads.h"
+#include "kernels/x86/avx512/tile_rows.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -38,16 +39,6 @@ static inline __m512 add_neighbours(__m512 x, __m512 y)
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     return _mm512_add_ps(_mm512_permutex2var_ps(x, even, y), _mm512_permutex2var_ps(x, odd, y));
 }
-
-/* Rows of a tile, each with the pointer it is addressed from and its distance in rows. */
-/* clang-format off */
-#define EACH_ROW(X)                                                                                                    \
-    X(0, p0, 0) X(1, p0, 1) X(2, p0, 2)                                                                                \
-    X(3, p3, 0) X(4, p3, 1) X(5, p3, 2)                                                                                \
-    X(6, p6, 0) X(7, p6, 1) X(8, p6, 2)                                                                                \
-    X(9, p9, 0) X(10, p9, 1) X(11, p9, 2)                                                                              \
-    X(12, p12, 0) X(13, p12, 1)
-/* clang-format on */
 
 /* rows and vecs are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void tile(const size_t rows, const size_t vecs, size_t k,
