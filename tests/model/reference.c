@@ -30,14 +30,27 @@ static double limit_of(const char *name)
     return 0.0;
 }
 
+/* The cases whose first masks are others' mask prompts, in the order in which they are run; `mask_kind` 1 and 3. */
+static const char *const handed_on[] = {"click", "previous"};
+enum { HANDED_ON = 2 };
+
+/* Its place among those, HANDED_ON for another case. */
+static int place_of(const char *name)
+{
+    int place = 0;
+    while (place < HANDED_ON && strcmp(handed_on[place], name))
+        place++;
+    return place;
+}
+
 typedef struct checker {
     const weights *fixture;
     const char *prefix; /* the case, or NULL for the encoder */
     int compared;
-    bool sam1, sampled;  /* of SAM 1; an official size */
-    float *click;        /* logits of the case "click": the mask prompt of others */
-    bool made_prompt;    /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
-    const weights *bf16; /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
+    bool sam1, sampled;       /* of SAM 1; an official size */
+    float *logits[HANDED_ON]; /* of the cases `handed_on`, as the official predictor returns them */
+    bool made_prompt;         /* clicks with made logits as the mask prompt, in the fixtures of official sizes */
+    const weights *bf16;      /* errors of the official bfloat16 under `label`, which are the limits then; else NULL */
     const char *label;
 } checker;
 
@@ -162,12 +175,13 @@ static void observe(void *user, const char *name, const float *data, const int64
     size_t count = 1, expected_count = 0;
     for (int i = 0; i < dims; i++)
         count *= (size_t)shape[i];
-    if (c->prefix && strcmp(c->prefix, "click") == 0 && strcmp(name, "low_res") == 0) {
+    const int place = c->prefix ? place_of(c->prefix) : HANDED_ON;
+    if (place < HANDED_ON && strcmp(name, "low_res") == 0) {
         size_t one = (size_t)(shape[1] * shape[2]);
-        c->click = malloc(one * sizeof *c->click);
-        assert_non_null(c->click);
-        for (size_t i = 0; i < one; i++) /* the official predictor returns them clamped, but in SAM 1 */
-            c->click[i] = c->sam1 ? data[i] : data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
+        float *logits = c->logits[place] = malloc(one * sizeof *logits);
+        assert_non_null(logits);
+        for (size_t i = 0; i < one; i++) /* clamped, but in SAM 1 */
+            logits[i] = c->sam1 ? data[i] : data[i] < -32.0f ? -32.0f : data[i] > 32.0f ? 32.0f : data[i];
     }
     if (roughly(c, name, data, count))
         return;
@@ -278,8 +292,11 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     }
     if (kind && kind[0] == 1.0f) {
         made = fixture_get(c->fixture, "previous", "mask_input", NULL);
-        assert_non_null(c->click);
-        prompt.low_res_logits = made ? made : c->click;
+        assert_non_null(c->logits[0]);
+        prompt.low_res_logits = made ? made : c->logits[0];
+    } else if (kind && kind[0] == 3.0f) {
+        assert_non_null(c->logits[1]);
+        prompt.low_res_logits = c->logits[1];
     } else if (kind)
         prompt.low_res_logits = made = made_logits(side);
     options.multimask = multimask[0] != 0.0f;
@@ -410,17 +427,18 @@ static int hold(const sam2_model *model, checker *c)
     /* input, four stages, two levels, embedding; or of SAM 1 input, blocks, embedding */
     assert_int_equal(c->compared, c->sam1 ? 2 + count_blocks(fixture) : 8);
     char name[48];
-    /* The case whose logits others take comes first, whatever the file's order. */
-    for (int pass = 0; pass < 2; pass++)
+    /* The cases whose logits others take come first, whatever the file's order. */
+    for (int place = 0; place <= HANDED_ON; place++)
         for (size_t at = 0; next_case(fixture, &at, name, sizeof name);)
-            if ((strcmp(name, "click") == 0) == (pass == 0) && !(c->bf16 && !in_bf16(fixture, name))) {
+            if (place_of(name) == place && !(c->bf16 && !in_bf16(fixture, name))) {
                 c->prefix = name;
                 run_case(context, features, result, c, width, height, info.low_res_size);
                 cases++;
             }
     if (c->bf16)
         hold_grid(context, features, result, c);
-    free(c->click);
+    for (int i = 0; i < HANDED_ON; i++)
+        free(c->logits[i]);
     free(pixels);
     sam2_result_destroy(result);
     sam2_features_destroy(features);

@@ -68,7 +68,7 @@ static void trained(void **state)
     options.precision = SAM2_PRECISION_F32;
     weights *fixture = fixture_open("trained");
     need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", &options, &model, &error), &error);
-    assert_int_equal(hold_to_fixture(model, fixture), 18);
+    assert_int_equal(hold_to_fixture(model, fixture), 19);
     sam2_model_close(model);
     options.precision = SAM2_PRECISION_BF16;
     need_ok(sam2_model_open(SOURCE_DIR "/data/sam2.1_hiera_micro.safetensors", &options, &model, &error), &error);

@@ -24,8 +24,8 @@ CLAMP = 32.0
 MODELS = [f"{family}_{size}" for family in ("sam2", "sam2.1") for size in ("t", "s", "b+", "l")]
 LARGE_SEEDS = (0, 3)
 
-# Where a case's mask_input comes from: the clamped first mask of the case "click", or pictures.logits.
-PREVIOUS, MADE = 1, 2
+# Where a case's mask_input comes from: the clamped first mask of the case "click", pictures.logits, or the clamped first mask of the case "previous".
+PREVIOUS, MADE, AGAIN = 1, 2, 3
 
 
 def case(points=(), box=None, mask=0, multimask=True):
@@ -83,10 +83,11 @@ SMALL = {
 # SAM 1 has no rule of stability; the picture is upright, so that the padding is on the right.
 SMALL_SAM1 = dict(seed=12, picture=(190, 300), cases=usual_cases((60, 110, 1), (150.5, 220.25, 0), (30, 40, 170, 200.5)) | {"box_click": case([(110.25, 70.5, 0)], box=(20, 15, 120.5, 80))} | rare_cases(190, 300))
 LARGE = dict(picture=(900, 600), cases=usual_cases((300, 220, 1), (640.25, 410.5, 0), (120, 90, 620.5, 480), mask=MADE))
-# A click on the ring gives logits beyond the clamp, so that `previous` needs it.
+# A click on the ring and a correction give logits beyond the clamp, so that `again` needs it.
 TRAINED = dict(
     picture=(640, 480),
-    cases=usual_cases((96, 264, 1), (480.25, 120.5, 0), (412, 52, 548.5, 188))
+    cases=usual_cases((140, 280, 1), (480.25, 120.5, 0), (412, 52, 548.5, 188))
+    | {"again": case([(140, 280, 1), (480.25, 120.5, 0)], mask=AGAIN)}
     | rare_cases(640, 480)
     | {"disc": case([(192, 192, 1)]), "rectangle": case(box=(352, 240, 544, 408), multimask=False)}
     | {"kept": case([(192, 192, 1)], multimask=False), "replaced": case([(300, 420, 1)], multimask=False)},
@@ -123,10 +124,10 @@ def masks_sampled(name, masks):
     return {f"{name}.masks.area": numbers(*flat.sum(1)), f"{name}.masks.samples": tensors.pack(flat[:, tensors.positions(tensors.PIXELS, flat.shape[1])])}
 
 
-def answer(recorder, name, c, click, keep):
-    """The tensors of one prompt, and a line of facts for the metadata."""
+def answer(recorder, name, c, firsts, keep):
+    """The tensors of one prompt, and a line of facts for the metadata. firsts: the first masks of earlier cases, clamped."""
     side = recorder.model.image_size // 4
-    mask = {0: None, PREVIOUS: click, MADE: pictures.logits(side, side)[None]}[c["mask"]]
+    mask = {0: None, PREVIOUS: firsts.get("click"), MADE: pictures.logits(side, side)[None], AGAIN: firsts.get("previous")}[c["mask"]]
     got = recorder.predict(c["points"], c["box"], mask, c["multimask"])
     out = prompt_tensors(name, c)
     if got["sparse"].size:
@@ -152,14 +153,14 @@ def collect(recorder, picture, formula, setup, cases, keep):
     out = {"picture": numbers(picture.shape[1], picture.shape[0], formula)} | setup
     for name, a in recorder.encode(picture).items():
         out |= keep(name, a)
-    facts, click = [], None
+    facts, firsts = [], {}
     for name, c in cases.items():
-        arrays, fact, got = answer(recorder, name, c, click, keep)
+        arrays, fact, got = answer(recorder, name, c, firsts, keep)
         out |= arrays
         facts.append(fact)
-        if name == "click":
-            click = got["low_res_clamped"][:1]
-            assert "object_score" not in got or np.array_equal(click, np.clip(got["low_res"][:1], -CLAMP, CLAMP))
+        if name in ("click", "previous"):
+            firsts[name] = got["low_res_clamped"][:1]
+            assert "object_score" not in got or np.array_equal(firsts[name], np.clip(got["low_res"][:1], -CLAMP, CLAMP))
         assert name != "kept" or got["index"] == [0]
         assert name != "replaced" or got["index"] != [0]
     return out, facts
@@ -254,7 +255,7 @@ def trained(out, weights):
     """The trained small model that the project ships, on a picture with things in it."""
     recorder = official.Recorder(official.load_with_config(weights))
     arrays, facts = collect(recorder, pictures.scene(*TRAINED["picture"]), 1, {}, TRAINED["cases"], tensors.sample)
-    assert np.abs(arrays["click.low_res.samples"][0]).max() > CLAMP, "the mask that is fed back should need the clamp"
+    assert np.abs(arrays["previous.low_res.samples"][0]).max() > CLAMP, "the mask that is fed back should need the clamp"
     write(os.path.join(out, "trained.safetensors"), arrays, facts, {})
 
 

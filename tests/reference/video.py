@@ -97,7 +97,7 @@ def cases(width, height, side):
         # Objects that go and come back (with the trained model).
         "vanish": case(9, click, other_click, propagate(), blank=(3, 4, 5)),
         "vanish_reverse": case(9, points(1, 8, at(0.5, 0.6, 1)), mask(2, 7, disc(7)), propagate(reverse=True), blank=(3, 4)),
-        "prompt_on_nothing": case(6, click, points(2, 3, at(0.6, 0.6, 1)), propagate(), points(1, 3, other), propagate(), blank=(3,), correct_as_cond=1),
+        "prompt_on_nothing": case(6, click, points(2, 3, at(0.35, 0.3, 1)), propagate(), points(1, 3, other), propagate(), blank=(3,), correct_as_cond=1),
         # One tracked frame in all its stages.
         "stages": case(6, click, propagate()),
     }
@@ -297,7 +297,7 @@ def video(out, weights, write):
 BF16 = {
     "video_2.0": ("box", "box_click", "mask", "eval_mask"),
     "video_2.1": ("click", "box", "box_click", "mask", "two_objects", "several", "long", "eval_click"),
-    "video_trained": ("box", "two_clicks", "several", "fill_click", "eval_click", "prompt_on_nothing", "vanish_reverse"),
+    "video_trained": ("box", "two_clicks", "mask", "two_objects", "early", "correction_cond", "eval_click", "fill_click", "vanish", "prompt_on_nothing"),
 }
 
 

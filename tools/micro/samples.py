@@ -1,4 +1,4 @@
-"""Samples as the trainer takes them: soft masks of a quarter of the side, a click and a box for each."""
+"""Samples as the trainer takes them: soft masks of half the side, a click and a box for each."""
 import cv2
 import numpy as np
 
@@ -14,7 +14,7 @@ def click(rng, mask):
 
 def soft(mask):
     S = len(mask)
-    return cv2.resize(mask.astype(np.uint8) * 255, (S // 4, S // 4), interpolation=cv2.INTER_AREA)
+    return cv2.resize(mask.astype(np.uint8) * 255, (S // 2, S // 2), interpolation=cv2.INTER_AREA)
 
 
 def corners(mask):
@@ -31,7 +31,7 @@ def choose(rng, masks, count):
 
 
 def image_sample(maker, S, prompts, least, photographs):
-    """Picture [S, S, 3], soft masks [prompts, S/4, S/4], clicks [prompts, 2], boxes [prompts, 4]."""
+    """Picture [S, S, 3], soft masks [prompts, S/2, S/2], clicks [prompts, 2], boxes [prompts, 4]."""
     picture, masks = maker.image(S, least, photographs)
     masks = choose(maker.r, masks, prompts)
     points = np.array([click(maker.r, m) for m in masks], np.float32)
@@ -39,7 +39,7 @@ def image_sample(maker, S, prompts, least, photographs):
 
 
 def clip_sample(maker, S, frames, objects, least):
-    """Frames [T, S, S, 3], soft masks [T, objects, S/4, S/4]; clicks and boxes on the first frame."""
+    """Frames [T, S, S, 3], soft masks [T, objects, S/2, S/2]; clicks and boxes on the first frame."""
     while True:
         film, masks = maker.clip(S, frames)
         if maker.r.random() < 0.5:

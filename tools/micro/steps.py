@@ -42,9 +42,14 @@ def decode(model, pixels, high, points, labels, previous=None):
     return masks.float(), iou.float(), tokens, score.float()
 
 
+def enlarged(logits, truth):
+    """Logits at the truth's size, enlarged as the predictors do: only there a line thinner than a logit can be right."""
+    return F.interpolate(logits, size=truth.shape[-2:], mode="bilinear", align_corners=False)
+
+
 def mask_terms(logits, truth):
-    """20 focal + dice of each mask, and its true IoU, both [N, 4]. logits [N, 4, h, w]; truth [N, h, w], soft."""
-    x, g = logits.flatten(2), truth.flatten(1)[:, None]
+    """20 focal + dice of each mask, and its true IoU, both [N, 4]. logits [N, 4, h, w]; truth [N, 2 h, 2 w], soft."""
+    x, g = enlarged(logits, truth).flatten(2), truth.flatten(1)[:, None]
     p = x.sigmoid()
     right = p * g + (1 - p) * (1 - g)
     focal = (0.5 * (F.softplus(x) - x * g) * (1 - right) ** 2).mean(-1)
@@ -69,10 +74,10 @@ def loss_of(masks, iou_guess, score, truth, single, multi, present=None, score_w
 
 
 def error_click(logits, truth, S):
-    """A click into what is wrong, rather away from its border. logits, truth [N, h, w]."""
+    """A click into what is wrong, rather away from its border. logits [N, h, w]; truth [N, 2 h, 2 w]."""
     with torch.no_grad():
-        wrong = ((logits > 0) != (truth > 0.5)).float()
-        weight = wrong * F.avg_pool2d(wrong[:, None], 5, 1, 2)[:, 0] ** 3 + 1e-9
+        wrong = ((enlarged(logits[:, None], truth)[:, 0] > 0) != (truth > 0.5)).float()
+        weight = wrong * F.avg_pool2d(wrong[:, None], 9, 1, 4)[:, 0] ** 3 + 1e-9
         i = torch.multinomial(weight.flatten(1), 1)[:, 0]
         side = truth.shape[-1]
         label = (truth.flatten(1).gather(1, i[:, None]) > 0.5).int()
@@ -80,9 +85,9 @@ def error_click(logits, truth, S):
         return (at * (S / side))[:, None], label
 
 
-def noisy_box(box, S, amount=0.1):
+def noisy_box(box, S, amount=0.05):
     extent = (box[:, 2:] - box[:, :2]).repeat(1, 2)
-    noise = (torch.randn_like(box) * amount * extent).clamp(-20 * S / 256, 20 * S / 256) * (torch.rand(len(box), 1) < 0.6)
+    noise = (torch.randn_like(box) * amount * extent).clamp(-10 * S / 256, 10 * S / 256) * (torch.rand(len(box), 1) < 0.4)
     return (box + noise).clamp(0, S).view(-1, 2, 2), torch.tensor([[2, 3]], dtype=torch.int32).expand(len(box), 2)
 
 
@@ -186,7 +191,7 @@ def video_step(model, batch, a):
         tokens = [x.flatten(2).permute(2, 0, 1) for x in f]
         codes = [p[:1].expand(N, -1, -1, -1).flatten(2).permute(2, 0, 1) for p in places]
         truth = truths[:, t].flatten(0, 1)
-        present = (truth.flatten(1).sum(1) > 2.0).float()
+        present = (truth.flatten(1).sum(1) > 8.0).float()
         if t == 0:
             loss, full, pointer, score = first_frame(model, f, truth, present, points, box, S, stat)
             total = total + loss
