@@ -31,8 +31,8 @@ static double limit_of(const char *name)
 }
 
 /* The cases whose first masks are others' mask prompts, in the order in which they are run; `mask_kind` 1 and 3. */
-static const char *const handed_on[] = {"click", "previous"};
 enum { HANDED_ON = 2 };
+static const char *const handed_on[HANDED_ON] = {"click", "previous"};
 
 /* Its place among those, HANDED_ON for another case. */
 static int place_of(const char *name)
@@ -297,8 +297,10 @@ static void run_case(sam2_context *context, const sam2_features *features, sam2_
     } else if (kind && kind[0] == 3.0f) {
         assert_non_null(c->logits[1]);
         prompt.low_res_logits = c->logits[1];
-    } else if (kind)
+    } else if (kind) {
+        assert_true(kind[0] == 2.0f);
         prompt.low_res_logits = made = made_logits(side);
+    }
     options.multimask = multimask[0] != 0.0f;
     options.best_first = 0;
     c->made_prompt = kind && kind[0] == 2.0f && strncmp(c->prefix, "previous", 8) == 0;

@@ -26,6 +26,7 @@ LARGE_SEEDS = (0, 3)
 
 # Where a case's mask_input comes from: the clamped first mask of the case "click", pictures.logits, or the clamped first mask of the case "previous".
 PREVIOUS, MADE, AGAIN = 1, 2, 3
+FIRST_OF = {PREVIOUS: "click", AGAIN: "previous"}
 
 
 def case(points=(), box=None, mask=0, multimask=True):
@@ -127,7 +128,7 @@ def masks_sampled(name, masks):
 def answer(recorder, name, c, firsts, keep):
     """The tensors of one prompt, and a line of facts for the metadata. firsts: the first masks of earlier cases, clamped."""
     side = recorder.model.image_size // 4
-    mask = {0: None, PREVIOUS: firsts.get("click"), MADE: pictures.logits(side, side)[None], AGAIN: firsts.get("previous")}[c["mask"]]
+    mask = firsts[FIRST_OF[c["mask"]]] if c["mask"] in FIRST_OF else {0: None, MADE: pictures.logits(side, side)[None]}[c["mask"]]
     got = recorder.predict(c["points"], c["box"], mask, c["multimask"])
     out = prompt_tensors(name, c)
     if got["sparse"].size:
@@ -158,7 +159,7 @@ def collect(recorder, picture, formula, setup, cases, keep):
         arrays, fact, got = answer(recorder, name, c, firsts, keep)
         out |= arrays
         facts.append(fact)
-        if name in ("click", "previous"):
+        if name in FIRST_OF.values():
             firsts[name] = got["low_res_clamped"][:1]
             assert "object_score" not in got or np.array_equal(firsts[name], np.clip(got["low_res"][:1], -CLAMP, CLAMP))
         assert name != "kept" or got["index"] == [0]
