@@ -52,6 +52,7 @@ typedef struct gemm_f32_args {
     const uint16_t *b_bf16; /* for gemm_stored */
     const void *fetch;      /* or NULL: as in gemm_bf16_args */
     size_t fetch_bytes;
+    void *scratch; /* for gemm_split */
 } gemm_f32_args;
 typedef void gemm_f32_fn(const gemm_f32_args *args);
 
@@ -66,6 +67,32 @@ static inline size_t gemm_f32_piece(size_t k)
 /* gemm_f32 with B stored in bfloat16 and widened on the way, to the same bits as gemm_f32 of the widened values: b_bf16
  * in place of b, packed as for gemm_bf16 (below), b_stride its elements from panel to panel. */
 typedef gemm_f32_fn gemm_stored_fn;
+
+/* The same product of floats that are taken for the sums of three bfloat16 numbers each, which they are to the last bit
+ * unless they are below 2^-110: for tiles that multiply bfloat16 alone. The three smallest of the nine products of two
+ * such sums are left out, less than 2^-24 of an element's terms; products are added in an order that depends on k
+ * alone, and subnormal ones may count as 0. All operands are finite and below 3e38. b is given, or b_bf16, with the
+ * same bits as the widened values give; if b_bf16 is a part of a longer k, what follows up to a multiple of GEMM_BF16_K
+ * is read, must be finite, and counts as 0. `scratch` has gemm_split_scratch(k) bytes, on a line of the cache. */
+typedef gemm_f32_fn gemm_split_fn;
+
+/* Rows of A that gemm_split takes together: what they are split into stays in a second-level cache. */
+#define GEMM_SPLIT_BYTES ((size_t)768 << 10)
+static inline size_t gemm_split_block(size_t k)
+{
+    const size_t most = 256, tile = 32, rows = GEMM_SPLIT_BYTES / (6 * (k + tile)) / tile * tile;
+    return rows < tile ? tile : rows < most ? rows : most;
+}
+
+/* Enough for three bfloat16 planes of these rows and of two panels, and for any smaller k as well. */
+static inline size_t gemm_split_scratch(size_t k)
+{
+    const size_t row = (k + 31) / 32 * 32 * 6, most = 256 * row, least = 32 * row,
+                 rows = most < GEMM_SPLIT_BYTES    ? most
+                        : least > GEMM_SPLIT_BYTES ? least
+                                                   : GEMM_SPLIT_BYTES;
+    return rows + 64 * row;
+}
 
 /* The same product of bfloat16 operands with float32 sums: A is [m, k] rows; B is packed in panels of GEMM_BF16_NR
  * columns, in pairs along k: [ceil(n / NR)][K / 2][NR][2] with K = k rounded up to a multiple of GEMM_BF16_K, filled up

@@ -27,6 +27,8 @@ static profile_operation product(const void *b, activation act)
 
 TIMED(gemm_f32, product(a->b, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_f32_args *a), (a))
 TIMED(gemm_stored, product(a->b_bf16, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_f32_args *a), (a))
+TIMED(gemm_split, product(a->b ? (const void *)a->b : a->b_bf16, a->act), 2 * (uint64_t)a->m * a->n * a->k,
+      (const gemm_f32_args *a), (a))
 TIMED(gemm_bf16, product(a->b, a->act), 2 * (uint64_t)a->m * a->n * a->k, (const gemm_bf16_args *a), (a))
 TIMED(pack_nk_bf16, PROFILE_PACK, 0, (size_t n, size_t k, const uint16_t *b, size_t ldb, uint16_t *out),
       (n, k, b, ldb, out))

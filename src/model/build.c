@@ -12,6 +12,13 @@ linear builder_linear(builder *b, const char *prefix, size_t n, size_t k)
     return l;
 }
 
+linear builder_map_linear(builder *b, const char *prefix, size_t n, size_t k)
+{
+    linear l = builder_linear(b, prefix, n, k);
+    l.many = true;
+    return l;
+}
+
 norm builder_norm(builder *b, const char *prefix, float eps)
 {
     return (norm){builder_plain(b, prefix, "weight"), builder_plain(b, prefix, "bias"), eps};
@@ -113,13 +120,13 @@ static void load_block(builder *b, int index)
     snprintf(prefix, sizeof prefix, "image_encoder.trunk.blocks.%d", index);
     hiera_block block = {0};
     block.norm1 = builder_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
-    block.qkv = builder_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
-    block.proj = builder_linear(b, UNDER("%s.attn.proj", prefix), out, out);
+    block.qkv = builder_map_linear(b, UNDER("%s.attn.qkv", prefix), 3 * out, in);
+    block.proj = builder_map_linear(b, UNDER("%s.attn.proj", prefix), out, out);
     block.norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
-    block.fc1 = builder_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
-    block.fc2 = builder_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
+    block.fc1 = builder_map_linear(b, UNDER("%s.mlp.layers.0", prefix), 4 * out, out);
+    block.fc2 = builder_map_linear(b, UNDER("%s.mlp.layers.1", prefix), out, 4 * out);
     if (in != out)
-        block.shortcut = builder_linear(b, UNDER("%s.proj", prefix), out, in);
+        block.shortcut = builder_map_linear(b, UNDER("%s.proj", prefix), out, in);
     if (!builder_dry(b))
         b->m->blocks[index] = block;
 }
@@ -141,18 +148,19 @@ static void load_image_encoder(builder *b)
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     for (int level = b->plain ? 0 : 2; level < 4; level++) /* convs[0] belongs to the coarsest level */
-        m->lateral[level] =
-            builder_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim, (size_t)c->stage_dims[level]);
+        m->lateral[level] = builder_map_linear(b, UNDER("image_encoder.neck.convs.%d.conv", 3 - level), dim,
+                                               (size_t)c->stage_dims[level]);
     for (int level = 0; level < 2; level++) { /* the two finest levels are two layers in a row */
         const size_t n = level ? dim / 4 : dim / 8;
         char first[64], second[64];
         snprintf(first, sizeof first, "image_encoder.neck.convs.%d.conv", 3 - level);
         snprintf(second, sizeof second, "sam_mask_decoder.conv_s%d", level);
         if (b->plain)
-            m->conv_s[level] = builder_linear(b, second, n, dim);
+            m->conv_s[level] = builder_map_linear(b, second, n, dim);
         else
             m->high_res[level] =
                 builder_merged(b, first, second, UNDER("%s.merged", second), n, dim, (size_t)c->stage_dims[level]);
+        m->high_res[level].many = true;
     }
     m->no_mem_embed = builder_plain(b, "no_mem_embed", NULL);
 }

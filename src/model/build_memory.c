@@ -49,11 +49,13 @@ static void load_attention(builder *b)
         memory_layer l;
         l.self = builder_attention(b, UNDER("%s.self_attn", prefix), dim, dim, dim);
         l.cross = builder_attention(b, UNDER("%s.cross_attn_image", prefix), dim, memory, dim);
+        l.self.q.many = l.self.v.many = l.self.out.many = true;
+        l.cross.q.many = l.cross.v.many = l.cross.out.many = true;
         l.norm1 = builder_norm(b, UNDER("%s.norm1", prefix), 1e-5f);
         l.norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-5f);
         l.norm3 = builder_norm(b, UNDER("%s.norm3", prefix), 1e-5f);
-        l.fc1 = builder_linear(b, UNDER("%s.linear1", prefix), hidden, dim);
-        l.fc2 = builder_linear(b, UNDER("%s.linear2", prefix), dim, hidden);
+        l.fc1 = builder_map_linear(b, UNDER("%s.linear1", prefix), hidden, dim);
+        l.fc2 = builder_map_linear(b, UNDER("%s.linear2", prefix), dim, hidden);
         if (!builder_dry(b))
             w->layers[i] = l;
     }
@@ -77,8 +79,8 @@ static void load_encoder(builder *b)
         w->mask_stage[i].bias = builder_plain(b, prefix, "bias");
         w->mask_norm[i] = builder_norm(b, UNDER("memory_encoder.mask_downsampler.encoder.%d", 3 * i + 1), 1e-6f);
     }
-    w->mask_projection = builder_linear(b, "memory_encoder.mask_downsampler.encoder.12", dim, in);
-    w->pixel_projection = builder_linear(b, "memory_encoder.pix_feat_proj", dim, dim);
+    w->mask_projection = builder_map_linear(b, "memory_encoder.mask_downsampler.encoder.12", dim, in);
+    w->pixel_projection = builder_map_linear(b, "memory_encoder.pix_feat_proj", dim, dim);
     w->fuser = arena_take(&b->arena, (size_t)c->memory_fuser_layers, sizeof *w->fuser);
     for (int i = 0; i < c->memory_fuser_layers; i++) {
         snprintf(prefix, sizeof prefix, "memory_encoder.fuser.layers.%d", i);
@@ -86,13 +88,13 @@ static void load_encoder(builder *b)
         l.depthwise = builder_channels_last(b, UNDER("%s.dwconv.weight", prefix), kernel, dim);
         l.depthwise_bias = builder_plain(b, UNDER("%s.dwconv", prefix), "bias");
         l.norm = builder_norm(b, UNDER("%s.norm", prefix), 1e-6f);
-        l.expand = builder_linear(b, UNDER("%s.pwconv1", prefix), 4 * dim, dim);
-        l.shrink = builder_linear(b, UNDER("%s.pwconv2", prefix), dim, 4 * dim);
+        l.expand = builder_map_linear(b, UNDER("%s.pwconv1", prefix), 4 * dim, dim);
+        l.shrink = builder_map_linear(b, UNDER("%s.pwconv2", prefix), dim, 4 * dim);
         l.gamma = builder_plain(b, UNDER("%s.gamma", prefix), NULL);
         if (!builder_dry(b))
             w->fuser[i] = l;
     }
-    w->output_projection = builder_linear(b, "memory_encoder.out_proj", (size_t)c->memory_dim, dim);
+    w->output_projection = builder_map_linear(b, "memory_encoder.out_proj", (size_t)c->memory_dim, dim);
 }
 
 void builder_memory(builder *b)

@@ -14,11 +14,11 @@ static void load_block(builder *b, int index)
     block.norm1 = builder_norm(b, UNDER("%s.norm1", prefix), 1e-6f);
     block.relative.vertical = builder_plain(b, UNDER("%s.attn.rel_pos_h", prefix), NULL);
     block.relative.horizontal = builder_plain(b, UNDER("%s.attn.rel_pos_w", prefix), NULL);
-    block.qkv = builder_linear(b, UNDER("%s.attn.qkv", prefix), 3 * dim, dim);
-    block.proj = builder_linear(b, UNDER("%s.attn.proj", prefix), dim, dim);
+    block.qkv = builder_map_linear(b, UNDER("%s.attn.qkv", prefix), 3 * dim, dim);
+    block.proj = builder_map_linear(b, UNDER("%s.attn.proj", prefix), dim, dim);
     block.norm2 = builder_norm(b, UNDER("%s.norm2", prefix), 1e-6f);
-    block.fc1 = builder_linear(b, UNDER("%s.mlp.lin1", prefix), 4 * dim, dim);
-    block.fc2 = builder_linear(b, UNDER("%s.mlp.lin2", prefix), dim, 4 * dim);
+    block.fc1 = builder_map_linear(b, UNDER("%s.mlp.lin1", prefix), 4 * dim, dim);
+    block.fc2 = builder_map_linear(b, UNDER("%s.mlp.lin2", prefix), dim, 4 * dim);
     if (!builder_dry(b))
         b->m->blocks[index] = block;
 }
@@ -36,6 +36,7 @@ void builder_vit(builder *b)
     for (int i = 0; i < c->block_count; i++)
         load_block(b, i);
     m->neck_project = builder_matrix(b, "image_encoder.neck.0", NULL, out, dim, NULL);
+    m->neck_project.many = true;
     m->neck_norm[0] = builder_norm(b, "image_encoder.neck.1", 1e-6f);
     m->neck_mix =
         builder_matrix(b, "image_encoder.neck.2", "image_encoder.neck.2.patches", out, 9 * out, builder_conv3_at);

@@ -76,6 +76,7 @@ const uint16_t *builder_narrowed(builder *b, const char *name, size_t rows, size
 /* Parts by the names of their tensors: prefix.weight and prefix.bias; prefix.q_proj, .k_proj, .v_proj, .out_proj;
  * prefix.layers.0 to 2; a map [channels, side, side] as [side, side, channels]. */
 linear builder_linear(builder *b, const char *prefix, size_t n, size_t k);
+linear builder_map_linear(builder *b, const char *prefix, size_t n, size_t k); /* with `many` */
 norm builder_norm(builder *b, const char *prefix, float eps);
 attention_weights builder_attention(builder *b, const char *prefix, size_t dim, size_t kv_dim, size_t inner);
 mlp3 builder_mlp3(builder *b, const char *prefix, size_t in, size_t hidden, size_t out);

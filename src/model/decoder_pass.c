@@ -83,7 +83,7 @@ static void join_token(const image_pass *p, const pass_object *o, size_t token, 
             k->weigh_rows_f32(width, p->items, row, share, joined + h * width);
     }
     if (!p->asked) { /* shares add up to 1: the projection, bias and all, may come after the weighing */
-        ops_gemm(k, p->value_projection, heads, joined, width, projected, inner, NULL, ACT_NONE, NULL, 0);
+        ops_gemm(k, p->value_projection, heads, joined, width, projected, inner, NULL, ACT_NONE, NULL, 0, NULL);
         for (size_t h = 0; h < heads; h++)
             memcpy(attended + h * head_dim, projected + h * inner + h * head_dim, head_dim * sizeof *attended);
     }

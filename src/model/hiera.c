@@ -98,7 +98,7 @@ static void patch_item(void *context, size_t y, int worker)
     position_row(m, y, b.blend, b.position);
     if (!m->patch.packed_bf16) {
         GATHER(float, rows, b.patches, PATCH_FLOATS, side, pitch);
-        ops_gemm(k, &m->patch, side, b.patches, PATCH_FLOATS, out, dim, NULL, ACT_NONE, b.position, dim);
+        ops_gemm(k, &m->patch, side, b.patches, PATCH_FLOATS, out, dim, NULL, ACT_NONE, b.position, dim, NULL);
         return;
     }
     k->f32_to_bf16(PATCH * pitch, rows, b.narrow_rows);

@@ -64,7 +64,7 @@ static void head_item(void *context, size_t head, int worker)
     for (size_t i = 0; i < 3; i++) {
         float *y = i == 2 ? j->out[head] : hidden + i * j->objects * j->widest;
         ops_gemm(j->ex->k, &mlp->layer[i], j->objects, x, mlp->layer[i].k, y, mlp->layer[i].n, NULL,
-                 i == 2 ? ACT_NONE : ACT_RELU, NULL, 0);
+                 i == 2 ? ACT_NONE : ACT_RELU, NULL, 0, NULL);
         x = y;
     }
 }

@@ -89,7 +89,7 @@ static void conv_row(void *context, size_t row, int worker)
                 memcpy(to + skip * channels, j->x + ((from_row - 1) * j->side + 2 * x + skip - 1) * channels,
                        (3 - skip) * channels * sizeof *to);
         }
-    ops_gemm(j->ex->k, j->l, half, patches, j->l->k, y, n, NULL, ACT_NONE, NULL, 0);
+    ops_gemm(j->ex->k, j->l, half, patches, j->l->k, y, n, NULL, ACT_NONE, NULL, 0, NULL);
     j->ex->k->layernorm_f32(half, n, y, n, j->norm->gamma, j->norm->beta, j->norm->eps, ACT_GELU, y, n);
 }
 

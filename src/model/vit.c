@@ -23,7 +23,7 @@ static void multiply_row(const row_job *j, const linear *l, const void *patches,
 {
     const kernels *k = j->ex->k;
     if (!l->packed_bf16) {
-        ops_gemm(k, l, j->side, patches, l->k, out, l->n, NULL, ACT_NONE, residual, l->n);
+        ops_gemm(k, l, j->side, patches, l->k, out, l->n, NULL, ACT_NONE, residual, l->n, NULL);
         return;
     }
     k->gemm_bf16(&(gemm_bf16_args){.m = j->side,

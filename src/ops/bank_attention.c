@@ -35,7 +35,7 @@ static void pack_item(void *context, size_t item, int worker)
     pack_buffers b;
     lay_out_pack(j, (arena){.base = j->scratch + (size_t)worker * j->scratch_bytes, .capacity = j->scratch_bytes}, &b);
     const float *values = bank_values(k, a, &t, b.values), *sources = bank_sources(a, &t, values, b.sources);
-    ops_gemm(k, a->key, t.count, sources, a->key->k, b.keys, a->dim, NULL, ACT_NONE, NULL, 0);
+    ops_gemm(k, a->key, t.count, sources, a->key->k, b.keys, a->dim, NULL, ACT_NONE, NULL, 0, NULL);
     if (t.part->rotate)
         bank_rotate(k, a, t.first, t.count, b.keys);
     k->pack_nk_f32(t.count, a->dim, b.keys, a->dim, j->keys + item * j->key_floats);

@@ -21,6 +21,7 @@ void op_global_attention(const exec *ex, const global_args *a)
                                        .ldkv = 3 * dim,
                                        .relative = a->relative,
                                        .side = a->side,
+                                       .many = a->qkv->many,
                                        .y = attended,
                                        .ldy = dim});
     op_linear(ex, a->proj, a->tokens, attended, dim, a->x, dim, ACT_NONE, a->x, dim);

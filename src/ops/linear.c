@@ -14,7 +14,8 @@ linear ops_outputs(const linear *l, size_t first, size_t n)
                     .k = l->k,
                     .packed = l->packed ? l->packed + first * l->k : NULL,
                     .stored = l->stored ? l->stored + first / GEMM_BF16_NR * stored_panel(l) : NULL,
-                    .bias = l->bias ? l->bias + first : NULL};
+                    .bias = l->bias ? l->bias + first : NULL,
+                    .many = l->many};
 }
 
 void ops_product(const kernels *k, const linear *l, size_t first, gemm_f32_args args)
@@ -23,16 +24,16 @@ void ops_product(const kernels *k, const linear *l, size_t first, gemm_f32_args 
     if (l->stored) {
         args.b_bf16 = l->stored + first * GEMM_BF16_NR;
         args.b_stride = stored_panel(l);
-        k->gemm_stored(&args);
+        (ops_splits(k, l) ? k->gemm_split : k->gemm_stored)(&args);
     } else {
         args.b = l->packed + first * k->gemm_f32_nr;
         args.b_stride = l->k * k->gemm_f32_nr;
-        k->gemm_f32(&args);
+        (ops_splits(k, l) ? k->gemm_split : k->gemm_f32)(&args);
     }
 }
 
 void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc,
-              const uint32_t *c_rows, activation act, const float *residual, size_t ldr)
+              const uint32_t *c_rows, activation act, const float *residual, size_t ldr, void *scratch)
 {
     ops_product(k, l, 0,
                 (gemm_f32_args){.m = m,
@@ -45,7 +46,8 @@ void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_
                                 .bias = l->bias,
                                 .act = act,
                                 .residual = residual,
-                                .ldr = ldr});
+                                .ldr = ldr,
+                                .scratch = scratch});
 }
 
 /* How a product is cut: blocks of rows times groups of panels. */
@@ -55,11 +57,11 @@ typedef struct cut {
 } cut;
 
 /* Few rows (the decoder's tokens) are cut by columns too, but not below what a thread's wake-up costs. */
-static cut cut_for(size_t rows, size_t n, size_t depth, size_t panel)
+static cut cut_for(size_t rows, size_t n, size_t depth, size_t panel, size_t most)
 {
     const size_t least_work = 1 << 19; /* multiply-adds worth a hand-over */
     size_t panels = (n + panel - 1) / panel;
-    cut c = {.rows = rows < OPS_ROWS ? rows : OPS_ROWS};
+    cut c = {.rows = rows < most ? rows : most};
     c.row_blocks = (rows + c.rows - 1) / c.rows;
     size_t items_wanted = c.row_blocks >= 16 ? 1 : 16 / c.row_blocks;
     size_t work_panel = c.rows * depth * panel;
@@ -85,6 +87,8 @@ typedef struct linear_job {
     size_t ldr;
     cut cut;
     float *scratch; /* [threads][rows of a block][k]: normalised rows */
+    uint8_t *split; /* [threads][split_bytes] */
+    size_t split_bytes;
 } linear_job;
 
 static void linear_item(void *context, size_t item, int worker)
@@ -106,7 +110,8 @@ static void linear_item(void *context, size_t item, int worker)
     }
     linear part = ops_outputs(j->l, first, n);
     ops_gemm(k, &part, rows, x, ldx, j->y + row * j->ldy + first, j->ldy, NULL, j->act,
-             j->residual ? j->residual + row * j->ldr + first : NULL, j->ldr);
+             j->residual ? j->residual + row * j->ldr + first : NULL, j->ldr,
+             j->split + (size_t)worker * j->split_bytes);
 }
 
 static void run_linear(linear_job *j)
@@ -127,9 +132,11 @@ static void run_linear(linear_job *j)
         return;
     }
     size_t mark = arena_mark(j->ex->arena);
-    j->cut = cut_for(j->rows, j->l->n, j->l->k, ops_panel(j->ex->k, j->l));
+    j->cut = cut_for(j->rows, j->l->n, j->l->k, ops_panel(j->ex->k, j->l), ops_rows(j->ex->k, j->l));
     if (j->norm)
         j->scratch = arena_floats(j->ex->arena, (size_t)pool_threads(j->ex->pool) * j->cut.rows * j->l->k);
+    j->split_bytes = ops_scratch(j->ex->k, j->l, j->l->k);
+    j->split = arena_take(j->ex->arena, (size_t)pool_threads(j->ex->pool), j->split_bytes);
     if (!exec_dry(j->ex))
         pool_run(j->ex->pool, linear_item, j, j->cut.row_blocks * j->cut.col_groups);
     arena_reset(j->ex->arena, mark);

@@ -42,6 +42,7 @@ typedef struct linear {
     const uint16_t *stored;      /* as gemm_stored has it */
     const uint16_t *packed_bf16; /* the same, as gemm_bf16 has it */
     const float *bias;           /* [n], or NULL */
+    bool many; /* its rows are a map's tokens: float32 arithmetic is gemm_split's where that is faster */
 } linear;
 
 typedef struct norm {
@@ -52,6 +53,22 @@ typedef struct norm {
 /* Rows that one thread takes through a chain of products: a multiple of the tile heights in use (14, 6, 4 ...), small
  * enough for the second-level cache. */
 #define OPS_ROWS 168
+
+/* Whether a layer's products in float32 arithmetic are gemm_split's: the layer says, never the number of rows. */
+static inline bool ops_splits(const kernels *k, const linear *l)
+{
+    return l->many && k->gemm_split_rows > 1;
+}
+static inline size_t ops_rows(const kernels *k, const linear *l)
+{
+    return ops_splits(k, l) ? k->gemm_split_rows : OPS_ROWS;
+}
+
+/* Bytes of scratch for them; 0 for others. */
+static inline size_t ops_scratch(const kernels *k, const linear *l, size_t depth)
+{
+    return ops_splits(k, l) ? gemm_split_scratch(depth) : 0;
+}
 
 /* Outputs of a hidden layer of n that are computed at a time: equal parts, so that rows x these stay in the
  * second-level cache between the two products; a short last part would cost as much beside its products as a long one.
@@ -77,13 +94,13 @@ static inline size_t ops_panel(const kernels *k, const linear *l)
 linear ops_outputs(const linear *l, size_t first, size_t n);
 
 /* A product with inputs first ... of a layer in float32 arithmetic, single-threaded: `args` without n and B, its k that
- * of the part. first is even. */
+ * of the part, and with scratch of ops_scratch where that is not 0. first is even. */
 void ops_product(const kernels *k, const linear *l, size_t first, gemm_f32_args args);
 
 /* c = act(a Wt + bias) + residual, single-threaded, on the caller's thread; for the inside of fused operators. Fields
  * as gemm_f32_args. */
 void ops_gemm(const kernels *k, const linear *l, size_t m, const float *a, size_t lda, float *c, size_t ldc,
-              const uint32_t *c_rows, activation act, const float *residual, size_t ldr);
+              const uint32_t *c_rows, activation act, const float *residual, size_t ldr, void *scratch);
 
 /* y = act(x Wt + bias) + residual: x [rows, k], ldx floats apart; y [rows, n]; residual like y or NULL, and may be y.
  */
@@ -137,6 +154,7 @@ typedef struct attention_args {
     size_t ldkv;
     const relative_positions *relative; /* NULL: none; else queries and keys are the tokens of a map */
     size_t side;                        /* of the map */
+    bool many;                          /* as linear.many: products are gemm_split's where that is faster */
     float *y;
     size_t ldy;
 } attention_args;

@@ -8,12 +8,16 @@
 /* Tokens that make an item worth its overhead; small windows are taken several at a time. */
 #define TOKENS_AN_ITEM 256
 
+/* Tokens of a window from which on gemm_split is faster for its attention too: it splits the keys for them alone. */
+#define TOKENS_TO_SPLIT 128
+
 typedef struct window_job {
     const exec *ex;
     const window_args *a;
     size_t windows;
     size_t group, capacity; /* windows an item takes, rows of local buffers (with one padded token a window) */
     float scale;
+    bool split;          /* attention's products are gemm_split's */
     const float *tables; /* of relative positions, packed */
     uint8_t *scratch;    /* [threads][scratch_bytes] */
     size_t scratch_bytes;
@@ -29,6 +33,7 @@ typedef struct window_buffers {
     float *keys, *values, *scores;
     float *largest, *sum, *rescale;
     uint32_t *rows; /* [capacity] of y that the item writes */
+    void *split;    /* scratch of gemm_split */
     /* With relative positions: a head's keys and values of a padded window one by one [window^2, head dim], products
      * [window^2, relative_columns], and what they give [window^2, window] each. */
     float *key_rows, *value_rows, *products, *vertical, *horizontal;
@@ -52,6 +57,9 @@ static size_t lay_out(const window_job *j, arena cut, window_buffers *b)
     b->sum = arena_take(&cut, keys, sizeof *b->sum);
     b->rescale = arena_take(&cut, keys, sizeof *b->rescale);
     b->rows = arena_take(&cut, j->capacity, sizeof *b->rows);
+    const size_t in = ops_scratch(j->ex->k, a->qkv, a->dim_in), out = ops_scratch(j->ex->k, a->proj, a->dim_out);
+    const size_t head = j->split ? gemm_split_scratch(dim > keys ? dim : keys) : 0, layers = in > out ? in : out;
+    b->split = arena_take(&cut, layers > head ? layers : head, 1);
     if (a->relative) {
         b->key_rows = arena_take(&cut, keys * dim, sizeof *b->key_rows);
         b->value_rows = arena_take(&cut, keys * dim, sizeof *b->value_rows);
@@ -106,6 +114,12 @@ static void pack_keys(const window_job *j, const window_place *p, const float *q
     k->pack_kn_f32(keys, dim, value, ld, b->values);
 }
 
+static void multiply(const window_job *j, const window_buffers *b, gemm_f32_args args)
+{
+    args.scratch = b->split;
+    (j->split ? j->ex->k->gemm_split : j->ex->k->gemm_f32)(&args);
+}
+
 /* Adds relative positions to the scores of `count` queries, whose rows before scaling begin at qkv. */
 static void add_relative(const window_job *j, const window_place *p, size_t count, const float *qkv,
                          const window_buffers *b)
@@ -113,15 +127,16 @@ static void add_relative(const window_job *j, const window_place *p, size_t coun
     const window_args *a = j->a;
     const kernels *k = j->ex->k;
     const size_t dim = a->dim_out / a->heads, columns = relative_columns(a->window), keys = a->window * a->window;
-    k->gemm_f32(&(gemm_f32_args){.m = count,
-                                 .n = columns,
-                                 .k = dim,
-                                 .a = qkv,
-                                 .lda = 3 * a->dim_out,
-                                 .b = j->tables,
-                                 .b_stride = dim * k->gemm_f32_nr,
-                                 .c = b->products,
-                                 .ldc = columns});
+    multiply(j, b,
+             (gemm_f32_args){.m = count,
+                             .n = columns,
+                             .k = dim,
+                             .a = qkv,
+                             .lda = 3 * a->dim_out,
+                             .b = j->tables,
+                             .b_stride = dim * k->gemm_f32_nr,
+                             .c = b->products,
+                             .ldc = columns});
     relative_spread(a->window, 0, count, p->width, b->products, 1.0f, b->vertical, b->horizontal);
     k->add_relative_f32(count, 0, keys, a->window, b->vertical, a->window, b->horizontal, a->window, b->scores, keys);
 }
@@ -135,15 +150,16 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
     const float *qkv = b->qkv + p->first * ld + head * dim;
     size_t count = gather_q(j, p, qkv, dim, b->q);
     pack_keys(j, p, qkv, b);
-    k->gemm_f32(&(gemm_f32_args){.m = count,
-                                 .n = keys,
-                                 .k = dim,
-                                 .a = b->q,
-                                 .lda = dim,
-                                 .b = b->keys,
-                                 .b_stride = dim * k->gemm_f32_nr,
-                                 .c = b->scores,
-                                 .ldc = keys});
+    multiply(j, b,
+             (gemm_f32_args){.m = count,
+                             .n = keys,
+                             .k = dim,
+                             .a = b->q,
+                             .lda = dim,
+                             .b = b->keys,
+                             .b_stride = dim * k->gemm_f32_nr,
+                             .c = b->scores,
+                             .ldc = keys});
     if (a->relative)
         add_relative(j, p, count, qkv, b);
     float weight = p->padded && !a->relative ? logf((float)p->padded) : 0.0f; /* exp(s + log n) = n exp(s) */
@@ -153,15 +169,16 @@ static void attend(const window_job *j, const window_place *p, size_t head, size
         b->sum[r] = 0.0f;
     }
     k->softmax_step_f32(count, keys, b->scores, keys, b->largest, b->sum, b->rescale);
-    k->gemm_f32(&(gemm_f32_args){.m = count,
-                                 .n = dim,
-                                 .k = keys,
-                                 .a = b->scores,
-                                 .lda = keys,
-                                 .b = b->values,
-                                 .b_stride = keys * k->gemm_f32_nr,
-                                 .c = b->out,
-                                 .ldc = dim});
+    multiply(j, b,
+             (gemm_f32_args){.m = count,
+                             .n = dim,
+                             .k = keys,
+                             .a = b->scores,
+                             .lda = keys,
+                             .b = b->values,
+                             .b_stride = keys * k->gemm_f32_nr,
+                             .c = b->out,
+                             .ldc = dim});
     k->divide_rows_f32(count, dim, b->out, dim, b->sum, b->attended + out_row * a->dim_out + head * dim, a->dim_out);
 }
 
@@ -183,9 +200,9 @@ static void window_item(void *context, size_t item, int worker)
         if (p.padded)
             memset(b.normed + (used - 1) * a->dim_in, 0, a->dim_in * sizeof(float));
     }
-    ops_gemm(k, a->qkv, used, b.normed, a->dim_in, b.qkv, 3 * a->dim_out, NULL, ACT_NONE, NULL, 0);
+    ops_gemm(k, a->qkv, used, b.normed, a->dim_in, b.qkv, 3 * a->dim_out, NULL, ACT_NONE, NULL, 0, b.split);
     if (a->shortcut)
-        ops_gemm(k, a->shortcut, used, b.normed, a->dim_in, b.shortcut, a->dim_out, NULL, ACT_NONE, NULL, 0);
+        ops_gemm(k, a->shortcut, used, b.normed, a->dim_in, b.shortcut, a->dim_out, NULL, ACT_NONE, NULL, 0, b.split);
     size_t out_rows = 0;
     used = 0;
     for (size_t w = from; w < to; w++) {
@@ -199,7 +216,7 @@ static void window_item(void *context, size_t item, int worker)
     }
     /* The pooled shortcut is in y already. */
     ops_gemm(k, a->proj, out_rows, b.attended, a->dim_out, a->y, a->dim_out, b.rows, ACT_NONE,
-             a->shortcut ? a->y : a->x, a->dim_out);
+             a->shortcut ? a->y : a->x, a->dim_out, b.split);
 }
 
 void op_window_attention(const exec *ex, const window_args *args)
@@ -213,6 +230,7 @@ void op_window_attention(const exec *ex, const window_args *args)
     j.windows = count_windows(args);
     j.group = tokens >= TOKENS_AN_ITEM ? 1 : TOKENS_AN_ITEM / tokens;
     j.capacity = j.group * (tokens + 1);
+    j.split = ops_splits(ex->k, args->qkv) && tokens >= TOKENS_TO_SPLIT;
     j.scale = 1.0f / sqrtf((float)(args->dim_out / args->heads));
     if (args->relative)
         j.tables = relative_pack_f32(ex, args->relative, args->window, args->dim_out / args->heads);

@@ -1,5 +1,5 @@
 /* gemm_f32 and gemm_stored against a sum of the very order that the header promises, to the bit, and that against
- * float64. */
+ * float64; gemm_split against float64. */
 #include "kernels/check.h"
 
 #include <float.h>
@@ -20,6 +20,11 @@ typedef struct problem {
     float *source;            /* B as [k, n], on the heap */
     float *initial;           /* C before the call, on the heap */
 } problem;
+
+/* How B is given, and whether the product is gemm_split's. */
+typedef struct form {
+    bool stored, split;
+} form;
 
 static void fill(float *x, size_t rows, size_t columns, size_t ld, values kind)
 {
@@ -94,9 +99,11 @@ static void pack_stored(problem *p)
 }
 
 /* Makes operands for an m x n x k product; the rest of it is drawn by chance. */
-static problem make(const check *t, bool stored, size_t m, size_t n, size_t k, activation act)
+static problem make(const check *t, form f, size_t m, size_t n, size_t k, activation act)
 {
-    problem p = {.kind = random_below(8) == 0 ? VALUES_SPECIAL : random_below(4) == 0 ? VALUES_WIDE : VALUES_PLAIN};
+    problem p = {.kind = random_below(8) == 0 && !f.split ? VALUES_SPECIAL
+                         : random_below(4) == 0           ? VALUES_WIDE
+                                                          : VALUES_PLAIN};
     gemm_f32_args *g = &p.g;
     g->m = m, g->n = n, g->k = k, g->act = act;
     g->lda = k + random_below(4);
@@ -106,10 +113,16 @@ static problem make(const check *t, bool stored, size_t m, size_t n, size_t k, a
 
     p.source = allocate(k * n, sizeof *p.source);
     fill(p.source, k, n, n, p.kind);
-    if (stored)
+    if (f.stored)
         pack_stored(&p);
     else
         pack_plain(t, &p);
+    if (f.split) {
+        g->scratch = aligned_alloc(64, gemm_split_scratch(k) + 64);
+        if (!g->scratch)
+            exit(2);
+        memset(g->scratch, 0xff, gemm_split_scratch(k)); /* NaN */
+    }
 
     g->ldc = n + random_below(4);
     p.c_height = m;
@@ -169,6 +182,7 @@ static void done(problem *p)
 {
     free(p->source);
     free(p->initial);
+    free(p->g.scratch);
     operands_end();
 }
 
@@ -291,47 +305,95 @@ static void cut(gemm_f32_fn *fn, problem *p)
     free(whole);
 }
 
-static void try(const check *t, gemm_f32_fn *fn, bool stored, size_t m, size_t n, size_t k, activation act)
+/* Compares what gemm_split made of C with float64. What is left out of a product is below 3 x 2^-26 of it, and sums
+ * round as those of gemm_f32 do, or less often: its limit holds. Where one term of wide ones is most of the sum all
+ * that come after it round by that. GELU grows by at most 1.13 of what its input does. */
+static void compare_split(const check *t, const problem *p)
 {
-    problem p = make(t, stored, m, n, k, act);
+    const gemm_f32_args *g = &p->g;
+    for (size_t i = 0; i < g->m; i++)
+        for (size_t j = 0; j < g->n && !given_up(); j++) {
+            const size_t r = g->c_rows ? g->c_rows[i] : i, at = r * g->ldc + j;
+            double exact, scale, old = 0.0;
+            element(t, p, i, j, &exact, &scale);
+            double limit = (8.0 + (p->kind == VALUES_WIDE ? sqrt((double)g->k) : 0.0)) * EPSILON * scale;
+            if (p->residual == RESIDUAL_C)
+                old = (double)p->initial[at];
+            else if (g->residual)
+                old = (double)g->residual[r * g->ldr + j];
+            double want = exact;
+            if (g->act == ACT_GELU) {
+                want = gelu_f64(exact);
+                limit = 1.13 * limit + 2e-7 * (fabs(exact) > 1.0 ? fabs(exact) : 1.0);
+            } else if (g->act == ACT_RELU)
+                want = want > 0.0 ? want : 0.0;
+            near_f32("C", at, g->c[at], want + old, limit + ulp(want + old));
+        }
+}
+
+/* B of the same values as floats gives the same bits. */
+static void widened(const check *t, gemm_f32_fn *fn, problem *p)
+{
+    float *stored = copy(p->g.c, p->c_count);
+    if (p->c_count)
+        memcpy(p->g.c, p->initial, p->c_count * sizeof(float));
+    pack_plain(t, p);
+    fn(&p->g);
+    same_f32("C of floats", p->g.c, stored, p->c_count);
+    free(stored);
+}
+
+static void try(const check *t, gemm_f32_fn *fn, form f, size_t m, size_t n, size_t k, activation act)
+{
+    problem p = make(t, f, m, n, k, act);
     fn(&p.g);
-    compare(t, &p);
+    if (f.split)
+        compare_split(t, &p);
+    else
+        compare(t, &p);
     cut(fn, &p);
+    if (f.split && f.stored)
+        widened(t, fn, &p);
     done(&p);
 }
 
-static void try_all(const check *t, gemm_f32_fn *fn, bool stored)
+static void try_all(const check *t, gemm_f32_fn *fn, form f)
 {
     const size_t mr = t->table.gemm_f32_mr, nr = t->table.gemm_f32_nr;
     const size_t tails[] = {1, nr / 2 - 1, nr / 2, nr / 2 + 1, nr - 1, nr, nr + 1, 2 * nr + nr / 2, 3 * nr};
     for (size_t m = 1; m <= mr + 2 && !given_up(); m++)
         for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
-            try(t, fn, stored, m, tails[i], random_from(1, 40), (activation)random_below(3));
+            try(t, fn, f, m, tails[i], random_from(1, 40), (activation)random_below(3));
     for (int i = 0; i < 250 && !given_up(); i++)
-        try(t, fn, stored, random_from(1, 4 * mr), random_from(1, 4 * nr), random_from(0, 130),
-            (activation)random_below(3));
+        try(t, fn, f, random_from(1, 4 * mr), random_from(1, 4 * nr), random_from(0, 130), (activation)random_below(3));
     for (size_t k = 0; k < 10; k++)
-        try(t, fn, stored, mr + 1, nr + 3, k, ACT_NONE);
-    try(t, fn, stored, 0, nr, 5, ACT_NONE);
-    try(t, fn, stored, mr, 0, 5, ACT_NONE);
+        try(t, fn, f, mr + 1, nr + 3, k, ACT_NONE);
+    try(t, fn, f, 0, nr, 5, ACT_NONE);
+    try(t, fn, f, mr, 0, 5, ACT_NONE);
     for (int i = 0; i < 40 && !given_up();
          i++) /* one piece or some of k, and widths at which the sums go straight to C */
-        try(t, fn, stored, random_from(1, 2 * mr), nr / 2 * random_from(1, 4), random_from(250, 800),
+        try(t, fn, f, random_from(1, 2 * mr), nr / 2 * random_from(1, 4), random_from(250, 800),
             (activation)random_below(3));
     /* Long sums, and more rows than a block that a variant may keep in cache. */
-    try(t, fn, stored, mr + 1, nr + 1, 4608, ACT_NONE);
-    try(t, fn, stored, 37, 5, 8192, ACT_NONE);
-    try(t, fn, stored, 1500, 3, 300, ACT_GELU);
+    try(t, fn, f, mr + 1, nr + 1, 4608, ACT_NONE);
+    try(t, fn, f, 37, 5, 8192, ACT_NONE);
+    try(t, fn, f, 1500, 3, 300, ACT_GELU);
 }
 
 void check_gemm_f32(const check *t, gemm_f32_fn *fn)
 {
-    try_all(t, fn, false);
+    try_all(t, fn, (form){false, false});
 }
 
 void check_gemm_stored(const check *t, gemm_f32_fn *fn)
 {
-    try_all(t, fn, true);
+    try_all(t, fn, (form){true, false});
+}
+
+void check_gemm_split(const check *t, gemm_f32_fn *fn)
+{
+    try_all(t, fn, (form){false, true});
+    try_all(t, fn, (form){true, true});
 }
 
 /* ---- timing ---- */
@@ -379,6 +441,9 @@ static void bench_all(const check *t, gemm_f32_fn *fn, bool stored)
         g.b_stride = stored ? gemm_bf16_packed(nr, k) : k * nr;
         g.bias = bias;
         g.act = shapes[s].act;
+        g.scratch = aligned_alloc(64, gemm_split_scratch(k) + 64);
+        if (!g.scratch)
+            exit(2);
         char text[64];
         snprintf(text, sizeof text, "m %zu n %zu k %zu lda %zu%s", m, n, k, lda,
                  g.act == ACT_GELU   ? " gelu"
@@ -391,6 +456,7 @@ static void bench_all(const check *t, gemm_f32_fn *fn, bool stored)
         free(b_bf16);
         free(c);
         free(bias);
+        free(g.scratch);
     }
 }
 
@@ -401,5 +467,11 @@ void bench_gemm_f32(const check *t, gemm_f32_fn *fn)
 
 void bench_gemm_stored(const check *t, gemm_f32_fn *fn)
 {
+    bench_all(t, fn, true);
+}
+
+void bench_gemm_split(const check *t, gemm_f32_fn *fn)
+{
+    bench_all(t, fn, false);
     bench_all(t, fn, true);
 }
