@@ -77,7 +77,7 @@ typedef gemm_f32_fn gemm_stored_fn;
 typedef gemm_f32_fn gemm_split_fn;
 
 /* Rows of A that gemm_split takes together: what they are split into stays in a second-level cache. */
-#define GEMM_SPLIT_BYTES ((size_t)768 << 10)
+#define GEMM_SPLIT_BYTES ((size_t)1300 << 10)
 static inline size_t gemm_split_block(size_t k)
 {
     const size_t most = 256, tile = 32, rows = GEMM_SPLIT_BYTES / (6 * (k + tile)) / tile * tile;

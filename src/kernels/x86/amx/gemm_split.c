@@ -1,16 +1,16 @@
-/* Float32 products in tile registers, which multiply bfloat16 alone: a float is the sum of three bfloat16 numbers, and of
- * the nine products of two such sums the three smallest, below 2^-24 of the whole, are left out. Six products in place
- * of one are still faster here than multiply-adds, and nearer the exact result: an instruction adds 32 terms apart from
- * the sum so far, so that this is rounded once for them. */
+/* Float32 products in tile registers, which multiply bfloat16 alone: a float is the sum of three bfloat16 numbers, and
+ * of the nine products of two such sums the three smallest, below 2^-24 of the whole, are left out. Six products in
+ * place of one are still faster here than multiply-adds, and nearer the exact result: an instruction adds 32 terms
+ * apart from the sum so far, so that this is rounded once for them. */
 #include "kernels/x86/avx512/finish_f32.h"
 
 #include <string.h>
 
 #define MR 32
-#define KR 32                   /* of A's columns in a tile */
-#define TILE (16 * 32)          /* elements */
-#define PART 3                  /* planes of a float, the largest first */
-#define AHEAD 1024              /* floats of a panel that are asked for before they are split */
+#define KR 32          /* of A's columns in a tile */
+#define TILE (16 * 32) /* elements */
+#define PART 3         /* planes of a float, the largest first */
+#define AHEAD 4096     /* bytes of a panel that are asked for before they are split */
 
 /* What _tile_loadconfig reads. */
 typedef struct tile_config {
@@ -54,25 +54,30 @@ static inline __m512i uppers(__m512 x, __m512 y)
     return _mm512_permutex2var_epi16(_mm512_castps_si512(x), odd, _mm512_castps_si512(y));
 }
 
-/* Rows of A as planes: [16 rows][step][PART] tiles; columns from k on are 0. Rows that make no whole tile stay as they
- * are behind the last one. */
-static void split_a(const gemm_f32_args *g, size_t i0, size_t m, size_t steps, uint16_t *out)
+/* Rows of A on their way to planes, [16 rows][step][PART] tiles; columns from k on are 0. Rows that make no whole tile
+ * leave the rest of the last one as it is. */
+typedef struct tile_rows {
+    const float *from;
+    size_t lda, k, rows, steps;
+    uint16_t *to;
+} tile_rows;
+
+/* Columns `step` KR ... of rows first ... end. */
+static inline void split_rows(const tile_rows *t, size_t step, size_t first, size_t end)
 {
-    for (size_t i = 0; i < m; i++) {
-        const float *a = g->a + (i0 + i) * g->lda;
-        uint16_t *o = out + i / 16 * steps * PART * TILE + i % 16 * KR;
-        for (size_t k = 0; k < g->k; k += KR, o += PART * TILE) {
-            const size_t left = g->k - k;
-            __m512 x = _mm512_maskz_loadu_ps(lanes(left), a + k);
-            __m512 y = left > 16 ? _mm512_maskz_loadu_ps(lanes(left - 16), a + k + 16) : _mm512_setzero_ps();
-            for (size_t p = 0; p < PART - 1; p++) {
-                const __m512 x0 = upper(x), y0 = upper(y);
-                _mm512_store_si512(o + p * TILE, uppers(x0, y0));
-                x = _mm512_sub_ps(x, x0);
-                y = _mm512_sub_ps(y, y0);
-            }
-            _mm512_store_si512(o + (PART - 1) * TILE, uppers(x, y));
+    const size_t left = t->k - step * KR;
+    const __mmask16 low = lanes(left), high = left > 16 ? lanes(left - 16) : 0;
+    for (size_t i = first; i < end; i++) {
+        const float *a = t->from + i * t->lda + step * KR;
+        uint16_t *o = t->to + (i / 16 * t->steps + step) * PART * TILE + i % 16 * KR;
+        __m512 x = _mm512_maskz_loadu_ps(low, a), y = _mm512_maskz_loadu_ps(high, a + 16);
+        for (size_t p = 0; p < PART - 1; p++) {
+            const __m512 x0 = upper(x), y0 = upper(y);
+            _mm512_store_si512(o + p * TILE, uppers(x0, y0));
+            x = _mm512_sub_ps(x, x0);
+            y = _mm512_sub_ps(y, y0);
         }
+        _mm512_store_si512(o + (PART - 1) * TILE, uppers(x, y));
     }
 }
 
@@ -90,7 +95,8 @@ static inline void split_pair(const panel *b)
     uint16_t *o = b->to + q / KR * PART * 2 * TILE + q % KR * NR;
     for (size_t v = 0; v < NR; v += 16) {
         const float *from = b->from + q * NR + v;
-        fetch_floats(from + AHEAD);
+        _mm_prefetch((const char *)((uintptr_t)from + AHEAD), _MM_HINT_T0);
+        _mm_prefetch((const char *)((uintptr_t)from + AHEAD + NR * sizeof *from), _MM_HINT_T0);
         __m512 x = q < b->k ? _mm512_loadu_ps(from) : _mm512_setzero_ps();
         __m512 y = q + 1 < b->k ? _mm512_loadu_ps(from + NR) : _mm512_setzero_ps();
         for (size_t p = 0; p < PART - 1; p++) {
@@ -119,11 +125,12 @@ typedef struct waiting {
 
 /* What is done between the steps of a product, while the tile unit is busy and the vector units are not. */
 typedef struct meanwhile {
-    waiting last;      /* tile */
-    size_t i, end, j;  /* this tile's next row of C to prefetch, their end, its column */
-    size_t some;       /* rows of either a step */
+    waiting last;     /* tile */
+    size_t i, end, j; /* this tile's next row of C to prefetch, their end, its column */
+    size_t some;      /* rows of either a step */
     panel next;
-    size_t split;      /* rows of it a step */
+    size_t split;    /* rows of it a step */
+    tile_rows below; /* the next tile's rows, none where they are split already */
 } meanwhile;
 
 static inline void finish_some(const gemm_f32_args *g, waiting *w, size_t rows)
@@ -147,54 +154,87 @@ static inline __attribute__((always_inline)) void multiply(const bool stored, co
         _tile_zero(2);
         _tile_zero(3);
     }
-#define ROWS(part)                                                                                                     \
-    do {                                                                                                               \
-        _tile_loadd(4, a + (part)*TILE, KR * sizeof *a);                                                               \
+#define TOP(part) _tile_loadd(4, a + (part)*TILE, KR * sizeof *a)
+#define BOTTOM(part)                                                                                                   \
+    do                                                                                                                 \
         if (bottom)                                                                                                    \
             _tile_loadd(5, a + below + (part)*TILE, KR * sizeof *a);                                                   \
-    } while (0)
-#define COLUMNS(part)                                                                                                  \
+    while (0)
+#define LEFT(part) _tile_loadd(6, b + (part)*2 * TILE, 2 * NR * sizeof *b)
+#define RIGHT(part) _tile_loadd(7, b + (part)*2 * TILE + NR, 2 * NR * sizeof *b)
+#define MULTIPLY(sum, x, y)                                                                                            \
+    do                                                                                                                 \
+        if (bottom || sum < 2)                                                                                         \
+            _tile_dpbf16ps(sum, x, y);                                                                                 \
+    while (0)
+/* A part of what else is to be done: pieces that are not longer than the processor looks ahead. */
+#define MEANWHILE(slot)                                                                                                \
     do {                                                                                                               \
-        _tile_loadd(6, b + (part)*2 * TILE, 2 * NR * sizeof *b);                                                       \
-        _tile_loadd(7, b + (part)*2 * TILE + NR, 2 * NR * sizeof *b);                                                  \
+        if (other->below.rows)                                                                                         \
+            split_rows(&other->below, step, other->below.rows *(slot) / 6, other->below.rows * ((slot) + 1) / 6);      \
+        if (!stored && (slot) % 2)                                                                                     \
+            split_some(&other->next, other->split);                                                                    \
     } while (0)
-#define MULTIPLY                                                                                                       \
+/* A's tiles, or B's, give way to those of another part as soon as their last product has begun. */
+#define THEN_ROWS(part)                                                                                                \
     do {                                                                                                               \
-        _tile_dpbf16ps(0, 4, 6);                                                                                       \
-        _tile_dpbf16ps(1, 4, 7);                                                                                       \
-        if (bottom) {                                                                                                  \
-            _tile_dpbf16ps(2, 5, 6);                                                                                   \
-            _tile_dpbf16ps(3, 5, 7);                                                                                   \
-        }                                                                                                              \
+        MULTIPLY(0, 4, 6);                                                                                             \
+        MULTIPLY(1, 4, 7);                                                                                             \
+        TOP(part);                                                                                                     \
+        MULTIPLY(2, 5, 6);                                                                                             \
+        MULTIPLY(3, 5, 7);                                                                                             \
+        BOTTOM(part);                                                                                                  \
     } while (0)
-    for (; steps; steps--, a += PART * TILE, b += (stored ? 1 : PART) * 2 * TILE) {
-        COLUMNS(0);
-        ROWS(2);
-        MULTIPLY;
-        ROWS(1);
-        MULTIPLY;
+#define THEN_COLUMNS(part)                                                                                             \
+    do {                                                                                                               \
+        MULTIPLY(0, 4, 6);                                                                                             \
+        MULTIPLY(2, 5, 6);                                                                                             \
+        LEFT(part);                                                                                                    \
+        MULTIPLY(1, 4, 7);                                                                                             \
+        MULTIPLY(3, 5, 7);                                                                                             \
+        RIGHT(part);                                                                                                   \
+    } while (0)
+    for (size_t step = 0; step < steps; step++, a += PART * TILE, b += (stored ? 1 : PART) * 2 * TILE) {
+        LEFT(0);
+        TOP(2);
+        RIGHT(0);
+        BOTTOM(2);
+        THEN_ROWS(1);
+        MEANWHILE(0);
         if (!stored) {
-            COLUMNS(1);
-            MULTIPLY;
+            THEN_COLUMNS(1);
+            MEANWHILE(1);
+            THEN_ROWS(0);
+            MEANWHILE(2);
+            THEN_COLUMNS(2);
+            MEANWHILE(3);
+            THEN_COLUMNS(0);
+            MEANWHILE(4);
+        } else {
+            MEANWHILE(1);
+            MEANWHILE(2);
+            THEN_ROWS(0);
+            MEANWHILE(3);
+            MEANWHILE(4);
         }
-        ROWS(0);
-        MULTIPLY;
-        if (!stored) {
-            COLUMNS(2);
-            MULTIPLY;
-            COLUMNS(0);
-            MULTIPLY;
-        }
+        MULTIPLY(0, 4, 6);
+        MULTIPLY(1, 4, 7);
+        MULTIPLY(2, 5, 6);
+        MULTIPLY(3, 5, 7);
+        MEANWHILE(5);
         const size_t rows = other->end - other->i < other->some ? other->end - other->i : other->some;
         fetch_rows(g, other->i, rows, other->j);
         other->i += rows;
         finish_some(g, &other->last, other->some);
-        if (!stored)
-            split_some(&other->next, other->split);
     }
-#undef ROWS
-#undef COLUMNS
+#undef TOP
+#undef BOTTOM
+#undef LEFT
+#undef RIGHT
 #undef MULTIPLY
+#undef THEN_ROWS
+#undef THEN_COLUMNS
+#undef MEANWHILE
 }
 
 static inline void store_sums(bool bottom, float *sum)
@@ -216,8 +256,10 @@ static inline __attribute__((always_inline)) void rows(const bool stored, const 
     finish_fn *const finish_whole = finishes[!g->accumulate && !g->residual][g->act];
     /* The epilogue of a tile and the next panel's splitting run between a tile's steps. */
     meanwhile other = {.some = steps ? (MR + steps - 1) / steps : 0};
-    other.split = ((KR + tiles - 1) / tiles + 1) / 2 * 2;
-    split_a(g, i0, m, steps, planes);
+    other.split = ((KR + 3 * tiles - 1) / (3 * tiles) + 1) / 2 * 2;
+    const tile_rows all = {.from = g->a + i0 * g->lda, .lda = g->lda, .k = g->k, .steps = steps, .to = planes};
+    for (size_t step = 0; step < steps; step++)
+        split_rows(&all, step, 0, m < MR ? m : MR);
     if (!stored && g->n) {
         other.next = (panel){.from = g->b, .k = g->k, .to = panels};
         split_some(&other.next, SIZE_MAX);
@@ -232,6 +274,13 @@ static inline __attribute__((always_inline)) void rows(const bool stored, const 
         for (size_t i = 0; i < m; i += MR, turn ^= 1) {
             const size_t height = m - i < MR ? m - i : MR;
             const uint16_t *a = planes + i / 16 * steps * PART * TILE;
+            other.below.rows = 0;
+            if (j == 0 && m - i > MR) {
+                other.below = all;
+                other.below.from += (i + MR) * g->lda;
+                other.below.to += (i + MR) / 16 * steps * PART * TILE;
+                other.below.rows = m - i - MR < MR ? m - i - MR : MR;
+            }
             other.i = i0 + i, other.end = other.i + height, other.j = j;
             if (height > 16)
                 multiply(stored, true, g, steps, a, b, &other);
