@@ -31,6 +31,7 @@ import windows
 F.scaled_dot_product_attention = steps.attention_by_products
 SAVE_SECONDS = 150
 KEPT_BATCHES = 200
+LEAST_SIDE = 16  # of a matrix that Muon trains: tables of a few tokens are not maps from one space to another
 NARROW = torch.cpu._is_avx512_bf16_supported()  # elsewhere bfloat16 is several times slower than float32
 
 
@@ -98,6 +99,17 @@ def average(parameters, world, progress):
     return flat[-1].item()
 
 
+def optimizers(model, a):
+    """AdamW; with --muon, Muon for the matrices of linear layers, its updates as large as AdamW's."""
+    free = [p for p in model.parameters() if p.requires_grad]
+    linear = [p for p in free if a.muon and p.ndim == 2 and min(p.shape) >= LEAST_SIDE]
+    taken = {id(p) for p in linear}
+    others = [p for p in free if id(p) not in taken]
+    groups = [{"params": [p for p in others if p.ndim > 1], "weight_decay": a.decay}, {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=a.lr, betas=(0.9, 0.98), fused=True)
+    return [torch.optim.Muon(linear, lr=a.lr, weight_decay=a.decay, adjust_lr_fn="match_rms_adamw"), adam] if a.muon else [adam]
+
+
 class Run:
     def __init__(self, a, rank):
         self.a, self.rank, self.done = a, rank, 0.0
@@ -116,16 +128,15 @@ class Run:
         self.mean = copy.deepcopy(self.model.state_dict())
         self.young = not begin
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        matrices, others = [p for p in self.parameters if p.ndim > 1], [p for p in self.parameters if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": a.decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=a.lr, betas=(0.9, 0.98), fused=True)
-        if "optimizer" in begin:  # a phase after another one, or after an interruption: everything goes on
+        self.optimizers = optimizers(self.model, a)
+        if "optimizers" in begin:  # a phase after another one, or after an interruption: everything goes on
             self.model.load_state_dict(begin["live"])
-            self.optimizer.load_state_dict(begin["optimizer"])
+            for one, state in zip(self.optimizers, begin["optimizers"]):
+                one.load_state_dict(state)
 
     def save(self):
         path = os.path.join(self.a.out, "last")
-        state = {"model": self.mean, "live": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "done": self.done}
+        state = {"model": self.mean, "live": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers], "done": self.done}
         torch.save(state, path + ".tmp")
         os.replace(path + ".tmp", path + ".pt")
 
@@ -148,19 +159,20 @@ class Run:
                 time.sleep(1)
             kind = "video" if steps.together.random() < a.video else "image"
             batch = mirrored(batches[kind].next(), a.size)
-            for group in self.optimizer.param_groups:
+            for group in (g for o in self.optimizers for g in o.param_groups):
                 group["lr"] = self.rate(step)
             # Clips are seen whole: as windows they unlearn to find objects that come back far away (docs/MICRO.md).
             self.windows.choose([a.size] if kind == "video" else a.within)
             with torch.autocast("cpu", torch.bfloat16, enabled=NARROW):
                 loss, stat = (steps.video_step if kind == "video" else steps.image_step)(self.model, batch, a)
-            self.optimizer.zero_grad(set_to_none=True)
+            self.model.zero_grad(set_to_none=True)
             loss.backward()
             mine = before + (time.process_time() - cpu) / (a.minutes * 60)
             self.done = average(self.parameters, a.world, mine if self.rank == 0 else 0.0)
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             if torch.isfinite(norm):
-                self.optimizer.step()
+                for one in self.optimizers:
+                    one.step()
             step += 1
             seen += batch[0].shape[0] * (batch[0].shape[1] if kind == "video" else 1)
             keep = min(a.average, (1 + step) / (10 + step)) if self.young else a.average
@@ -208,6 +220,7 @@ def arguments():
     ap.add_argument("--lr", type=float, default=3e-4)
     ap.add_argument("--span", type=float, nargs=2, default=(0.0, 1.0), help="which part of the run's cosine this phase is")
     ap.add_argument("--warmup", type=int, default=150, help="steps")
+    ap.add_argument("--muon", action="store_true", help="for the matrices of linear layers, in place of AdamW; a phase goes on from one with the same")
     ap.add_argument("--decay", type=float, default=0.03)
     ap.add_argument("--average", type=float, default=0.998, help="of the moving average of the weights, which is what is saved as the model")
     ap.add_argument("--within", type=int, nargs="+", help="sides that pictures of --size are treated as windows of, each as often; clips never are; default --size")
