@@ -1,36 +1,13 @@
 /* C = epilogue(A B) in tile registers: 32 rows by 32 columns are four of them; two hold A's rows, read as they are, two
  * a panel's pairs. An instruction adds 16 pairs of products to a tile, even and odd ones apart and then together. */
+#include "kernels/x86/amx/tiles.h"
 #include "kernels/x86/avx512bf16/finish.h"
-
-#include <string.h>
 
 #define MR 32
 #define NR 32
 #define KR 32                     /* of A's columns in a tile */
 #define BLOCK_ROWS 512            /* stay in the second-level cache while panel after panel goes over them */
 #define PREFETCH_LINES (8 * 1024) /* 512 KiB of B: less stays in that cache by itself */
-
-/* What _tile_loadconfig reads. */
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-/* Tiles 0 to 3 are sums (top left, top right, bottom left, bottom right), 4 and 5 rows of A, 6 and 7 halves of a panel.
- */
-static void configure(size_t top, size_t bottom)
-{
-    tile_config c;
-    memset(&c, 0, sizeof c);
-    c.palette = 1;
-    const size_t rows[8] = {top, top, bottom, bottom, top, bottom, 16, 16};
-    for (int t = 0; t < 8; t++) {
-        c.rows[t] = (uint8_t)rows[t];
-        c.row_bytes[t] = 64;
-    }
-    _tile_loadconfig(&c);
-}
 
 /* A tile whose sums wait for the epilogue: rows i + done ... i + height, columns j ... */
 typedef struct waiting {
@@ -203,11 +180,11 @@ void k_gemm_bf16_amx(const gemm_bf16_args *g)
     rows_fn *const some_rows = rows_for(g);
     const size_t whole = g->m / MR * MR, rest = g->m - whole;
     if (whole)
-        configure(16, 16);
+        tiles_configure(16, 16);
     for (size_t i = 0; i < whole; i += BLOCK_ROWS)
         some_rows(g, i, whole - i < BLOCK_ROWS ? whole - i : BLOCK_ROWS);
     if (rest) {
-        configure(rest < 16 ? rest : 16, rest > 16 ? rest - 16 : 16);
+        tiles_configure(rest < 16 ? rest : 16, rest > 16 ? rest - 16 : 16);
         some_rows(g, whole, rest);
     }
     _tile_release();

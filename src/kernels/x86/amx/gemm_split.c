@@ -2,36 +2,14 @@
  * of the nine products of two such sums the three smallest, below 2^-24 of the whole, are left out. Six products in
  * place of one are still faster here than multiply-adds, and nearer the exact result: an instruction adds 32 terms
  * apart from the sum so far, so that this is rounded once for them. */
+#include "kernels/x86/amx/tiles.h"
 #include "kernels/x86/avx512/finish_f32.h"
-
-#include <string.h>
 
 #define MR 32
 #define KR 32          /* of A's columns in a tile */
 #define TILE (16 * 32) /* elements */
 #define PART 3         /* planes of a float, the largest first */
 #define AHEAD 4096     /* bytes of a panel that are asked for before they are split */
-
-/* What _tile_loadconfig reads. */
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-/* Tiles 0 to 3 are sums (top left, top right, bottom left, bottom right), 4 and 5 rows of A, 6 and 7 halves of a panel.
- */
-static void configure(void)
-{
-    tile_config c;
-    memset(&c, 0, sizeof c);
-    c.palette = 1;
-    for (int t = 0; t < 8; t++) {
-        c.rows[t] = 16;
-        c.row_bytes[t] = 64;
-    }
-    _tile_loadconfig(&c);
-}
 
 /* The float nearest x of those whose lower half is 0. What two of these leave of a float has an empty lower half. */
 static inline __m512 upper(__m512 x)
@@ -302,7 +280,7 @@ void k_gemm_split_amx(const gemm_f32_args *g)
 {
     const size_t steps = (g->k + KR - 1) / KR, block = gemm_split_block(g->k);
     uint16_t *const planes = g->scratch, *const panels = planes + block * steps * KR * PART;
-    configure();
+    tiles_configure(16, 16);
     const size_t blocks = (g->m + block - 1) / block, tiles = (g->m + MR - 1) / MR;
     for (size_t n = 0, i = 0, m; n < blocks; n++, i += m) {
         m = (tiles * (n + 1) / blocks - tiles * n / blocks) * MR;
