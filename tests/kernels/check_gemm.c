@@ -21,6 +21,8 @@ typedef struct problem {
     float *initial;           /* C before the call, on the heap */
 } problem;
 
+#define GUARD 64 /* bytes behind gemm_split's scratch memory */
+
 /* How B is given, and whether the product is gemm_split's. */
 typedef struct form {
     bool stored, split;
@@ -118,10 +120,10 @@ static problem make(const check *t, form f, size_t m, size_t n, size_t k, activa
     else
         pack_plain(t, &p);
     if (f.split) {
-        g->scratch = aligned_alloc(64, gemm_split_scratch(k) + 64);
+        g->scratch = aligned_alloc(64, gemm_split_scratch(k) + GUARD);
         if (!g->scratch)
             exit(2);
-        memset(g->scratch, 0xff, gemm_split_scratch(k)); /* NaN */
+        memset(g->scratch, 0xff, gemm_split_scratch(k) + GUARD); /* NaN */
     }
 
     g->ldc = n + random_below(4);
@@ -223,6 +225,15 @@ static float element(const check *t, const problem *p, size_t i, size_t j, doubl
     return sum;
 }
 
+/* Takes `written`, which marks the floats of C that are the result. */
+static void nothing_beside(const problem *p, unsigned char *written)
+{
+    for (size_t at = 0; at < p->c_count && !given_up(); at++)
+        if (!written[at] && memcmp(&p->g.c[at], &p->initial[at], sizeof(float)) != 0)
+            fail("C is written beside the result, float %zu", at);
+    free(written);
+}
+
 /* Compares C with what it should be. Without GELU every bit is known. With it, the input of GELU is known to the bit,
  * the result within 2e-7 max(1, |x|), and the residual's addition rounds once more. Against float64: each step rounds
  * by at most EPSILON times the partial sum, which is at most the sum of magnitudes and, signs being random, mostly far
@@ -262,10 +273,7 @@ static void compare(const check *t, const problem *p)
             if (memcmp(&got, &want, sizeof got) != 0 && !(isnan(got) && isnan(want)))
                 fail("C[%zu, %zu] is %a, not %a", i, j, (double)got, (double)want);
         }
-    for (size_t at = 0; at < p->c_count && !given_up(); at++)
-        if (!written[at] && memcmp(&g->c[at], &p->initial[at], sizeof(float)) != 0)
-            fail("C is written beside the result, float %zu", at);
-    free(written);
+    nothing_beside(p, written);
 }
 
 /* The same product in several calls, cut between any rows and between panels, gives the same bits. */
@@ -311,10 +319,12 @@ static void cut(gemm_f32_fn *fn, problem *p)
 static void compare_split(const check *t, const problem *p)
 {
     const gemm_f32_args *g = &p->g;
+    unsigned char *written = allocate(p->c_count, 1);
     for (size_t i = 0; i < g->m; i++)
         for (size_t j = 0; j < g->n && !given_up(); j++) {
             const size_t r = g->c_rows ? g->c_rows[i] : i, at = r * g->ldc + j;
             double exact, scale, old = 0.0;
+            written[at] = 1;
             element(t, p, i, j, &exact, &scale);
             double limit = (8.0 + (p->kind == VALUES_WIDE ? sqrt((double)g->k) : 0.0)) * EPSILON * scale;
             if (p->residual == RESIDUAL_C)
@@ -329,6 +339,24 @@ static void compare_split(const check *t, const problem *p)
                 want = want > 0.0 ? want : 0.0;
             near_f32("C", at, g->c[at], want + old, limit + ulp(want + old));
         }
+    nothing_beside(p, written);
+    const unsigned char *behind = (const unsigned char *)g->scratch + gemm_split_scratch(g->k);
+    for (size_t i = 0; i < GUARD && !given_up(); i++)
+        if (behind[i] != 0xff)
+            fail("the scratch memory is written behind its end, byte %zu", i);
+}
+
+/* What is enough for a k is enough for any smaller one, as operators need it that take a layer in parts. */
+static void enough_scratch(void)
+{
+    describe("gemm_split_scratch");
+    for (size_t k = 1; k <= 20000 && !given_up(); k++) {
+        const size_t row = (k + 31) / 32 * 32 * 6, rows = gemm_split_block(k);
+        if (gemm_split_scratch(k) < gemm_split_scratch(k - 1))
+            fail("k %zu has less than k %zu", k, k - 1);
+        if (rows % 32 || rows == 0 || gemm_split_scratch(k) < (rows + 64) * row || gemm_split_scratch(k) % 64)
+            fail("k %zu: %zu bytes for %zu rows", k, gemm_split_scratch(k), rows);
+    }
 }
 
 /* B of the same values as floats gives the same bits. */
@@ -392,6 +420,7 @@ void check_gemm_stored(const check *t, gemm_f32_fn *fn)
 
 void check_gemm_split(const check *t, gemm_f32_fn *fn)
 {
+    enough_scratch();
     try_all(t, fn, (form){false, true});
     try_all(t, fn, (form){true, true});
 }

@@ -130,6 +130,8 @@ class Run:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizers = optimizers(self.model, a)
         if "optimizers" in begin:  # a phase after another one, or after an interruption: everything goes on
+            if len(begin["optimizers"]) != len(self.optimizers):
+                raise SystemExit(f"{last if os.path.exists(last) else a.init}: was trained {'without' if a.muon else 'with'} --muon")
             self.model.load_state_dict(begin["live"])
             for one, state in zip(self.optimizers, begin["optimizers"]):
                 one.load_state_dict(state)

@@ -102,17 +102,6 @@ static inline __attribute__((always_inline)) void multiply(const epilogue e, con
     finish_some(e, g, &other->last, MR);
 }
 
-static inline void store(bool bottom, float *sum, size_t ld)
-{
-    const size_t bytes = ld * sizeof *sum;
-    _tile_stored(0, sum, bytes);
-    _tile_stored(1, sum + 16, bytes);
-    if (bottom) {
-        _tile_stored(2, sum + 16 * ld, bytes);
-        _tile_stored(3, sum + 16 * ld + 16, bytes);
-    }
-}
-
 /* Rows i0 ... i0 + m, whole tiles or the last rows that make none; the tiles are configured for them. */
 static inline __attribute__((always_inline)) void rows(const epilogue e, const gemm_bf16_args *g, size_t i0, size_t m)
 {
@@ -144,10 +133,10 @@ static inline __attribute__((always_inline)) void rows(const epilogue e, const g
             else
                 multiply(e, false, g, steps, a, b, tail, &other);
             if (e.direct && g->n - j >= NR) {
-                store(height > 16, g->c + (i0 + i) * g->ldc + j, g->ldc);
+                tiles_store(height > 16, g->c + (i0 + i) * g->ldc + j, g->ldc);
                 continue;
             }
-            store(height > 16, sum[turn], NR);
+            tiles_store(height > 16, sum[turn], NR);
             other.last = (waiting){.i = i0 + i, .height = height, .j = j, .sum = sum[turn]};
         }
     }

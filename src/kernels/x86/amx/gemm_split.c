@@ -215,17 +215,6 @@ static inline __attribute__((always_inline)) void multiply(const bool stored, co
 #undef MEANWHILE
 }
 
-static inline void store_sums(bool bottom, float *sum)
-{
-    const size_t bytes = NR * sizeof *sum;
-    _tile_stored(0, sum, bytes);
-    _tile_stored(1, sum + 16, bytes);
-    if (bottom) {
-        _tile_stored(2, sum + 16 * NR, bytes);
-        _tile_stored(3, sum + 16 * NR + 16, bytes);
-    }
-}
-
 static inline __attribute__((always_inline)) void rows(const bool stored, const gemm_f32_args *g, size_t i0, size_t m,
                                                        uint16_t *planes, uint16_t *panels)
 {
@@ -265,7 +254,7 @@ static inline __attribute__((always_inline)) void rows(const bool stored, const 
             else
                 multiply(stored, false, g, steps, a, b, &other);
             finish_some(g, &other.last, MR);
-            store_sums(height > 16, sum[turn]);
+            tiles_store(height > 16, sum[turn], NR);
             other.last = (waiting){.i = i0 + i,
                                    .height = height,
                                    .j = j,
