@@ -17,26 +17,31 @@ import model
 LARGEST = 8_500_000
 
 
+def write(weights, out):
+    """weights: tensors by their official names."""
+    part = out.removesuffix(".safetensors") + ".part.safetensors"
+    narrow = {k: v.detach().bfloat16().contiguous() for k, v in weights.items()}
+    wrong = [k for k, v in narrow.items() if not torch.isfinite(v).all()]
+    if wrong:
+        raise SystemExit(f"{out}: {wrong[0]} is not finite")
+    config = OmegaConf.to_container(OmegaConf.load(os.path.join(model.HERE, model.YAML)).model)
+    save_file(narrow, part, {"format": "pt", "sam2.config": json.dumps(config, separators=(",", ":"))})
+    model.build(part)
+    model.video_predictor(part)
+    size = os.path.getsize(part)
+    if size > LARGEST:
+        raise SystemExit(f"{out}: {size} bytes, more than {LARGEST}")
+    os.replace(part, out)
+    print(f"{out}: {len(narrow)} tensors, {sum(v.numel() for v in narrow.values())} numbers, {size} bytes")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoints", nargs="+")
     ap.add_argument("out")
     a = ap.parse_args()
     found = [model.read_weights(path)["model"] for path in a.checkpoints]
-    part = a.out.removesuffix(".safetensors") + ".part.safetensors"
-    mean = {k: (sum(f[k].float() for f in found) / len(found)).bfloat16().contiguous() for k in found[0]}
-    wrong = [k for k, v in mean.items() if not torch.isfinite(v).all()]
-    if wrong:
-        raise SystemExit(f"{a.checkpoints[0]}: {wrong[0]} is not finite")
-    config = OmegaConf.to_container(OmegaConf.load(os.path.join(model.HERE, model.YAML)).model)
-    save_file(mean, part, {"format": "pt", "sam2.config": json.dumps(config, separators=(",", ":"))})
-    model.build(part)
-    model.video_predictor(part)
-    size = os.path.getsize(part)
-    if size > LARGEST:
-        raise SystemExit(f"{a.out}: {size} bytes, more than {LARGEST}")
-    os.replace(part, a.out)
-    print(f"{a.out}: {len(mean)} tensors, {sum(v.numel() for v in mean.values())} numbers, {size} bytes")
+    write({k: sum(f[k].float() for f in found) / len(found) for k in found[0]}, a.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 #
 # From nothing, or on from WEIGHTS (the file in data/, say): then OUT/mean.safetensors, the mean of both, is written too. Packages: requirements.txt; PYTHON
 # names the interpreter. Run again after an interruption, it goes on where it was. While OUT/PAUSE exists nothing is computed. Minutes are of CPU time of each
-# of two processes: from nothing 145, from weights 70.
+# of two processes: from nothing 181, from weights 64, and six more at the end.
 set -e
 [ $# -ge 1 ] || { sed -n 2,8p "$0"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,10 +20,10 @@ phase() { # NAME FROM OPTIONS…: one phase, from nothing, a file, or an earlier
     nice -n 19 "$python" "$here/train.py" --out "$out/$name" ${from:+--init "$from"} --pause "$out/PAUSE" "$@"
 }
 
-minutes=(6 26 24 14) # of the last four phases
 with=$weights
+# Hidden objects: without long clips that have them, more training unlearns to find an object that comes back elsewhere.
+hidden="--walls 0.35 --jumps 0.5"
 if [ -z "$weights" ]; then
-    minutes=(30 36 20 8)
     # Pictures of a few large objects until a click finds its place, then clips with true masks in memory until tracking does. A higher rate than 3.5e-4
     # gains nothing once these two have been learned.
     phase click "" --minutes 6 --size 128 --batch 16 --prompts 6 --lr 9e-4 --span 0 0.3 --warmup 80 --photographs 0 --smallest 0.25 --least 0.015 --most 4 \
@@ -32,23 +32,28 @@ if [ -z "$weights" ]; then
         --photographs 0.1 --smallest 0.16 --least 0.006 --most 6 --more 0.45 --teacher 0.4 --seed 4
     phase settle "$out/track/last.pt" --minutes 25 --size 128 --batch 24 --prompts 6 --clips 5 --frames 6 --video 0.4 --lr 4e-4 --span 0 0.2 --warmup 30 \
         --photographs 0.1 --smallest 0.15 --least 0.005 --most 6 --more 0.45 --teacher 0.1 --seed 6
-    weights=$out/settle/last.pt
+    # What is learned at 128 pixels holds at 512, and costs a sixteenth there, as long as the place's codes are those of 512.
+    phase long "$out/settle/last.pt" --minutes 30 --size 128 --within 128 256 512 --batch 16 --prompts 6 --clips 2 --frames 14 --video 0.7 --lr 2e-4 --span 0 0.3 \
+        --warmup 40 --photographs 0.08 --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 211 --replay 0.7 $hidden
+    phase small "$out/long/last.pt" --minutes 36 --size 128 --within 128 256 384 512 512 --batch 24 --prompts 6 --clips 4 --frames 8 --video 0.45 --span 0 0.45 \
+        --warmup 40 --photographs 0.08 --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 201 --replay 0.7 $hidden
+    weights=$out/small.safetensors # as a file: the next phases' optimizers begin anew
+    [ -f "$weights" ] || "$python" "$here/export.py" "$out/small/last.pt" "$weights"
 fi
 
-# Long clips whose objects hide for many frames and come back elsewhere: without them more training unlearns to find such an object again.
-hidden="--walls 0.35 --jumps 0.5"
-phase long "$weights" --minutes "${minutes[0]}" --size 128 --within 128 256 512 --batch 16 --prompts 6 --clips 2 --frames 14 --video 0.7 --lr 2e-4 --span 0 0.3 --warmup 40 --photographs 0.08 \
-    --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 211 --replay 0.7 $hidden
-weights=$out/long/last.pt
+# One cosine over two sizes. Few prompts a picture: a picture has less than three masks on average, and half the prompts are nearly twice the pictures.
+phase middle "$weights" --minutes 50 --size 256 --within 256 384 512 512 --batch 12 --prompts 4 --more 0.4 --clips 1 --frames 10 --objects 3 --video 0.33 --lr 2.5e-4 \
+    --muon --span 0 0.72 --warmup 30 --photographs 0.08 --least 0.0016 --seed 402 --replay 0.5 --average 0.997 $hidden
+phase full "$out/middle/last.pt" --minutes 14 --size 512 --batch 3 --prompts 6 --more 0.4 --clips 1 --frames 5 --video 0.33 --lr 2.5e-4 --muon --span 0.72 1 --warmup 5 \
+    --photographs 0.08 --smallest 0.08 --seed 403 --replay 0.3 --average 0.985 $hidden
 
-# One cosine over three sizes. What is learned at 128 pixels holds at 512, and costs a sixteenth there, as long as the place's codes are those of 512.
-phase small "$weights" --minutes "${minutes[1]}" --size 128 --within 128 256 384 512 512 --batch 24 --prompts 6 --clips 4 --frames 8 --video 0.45 --span 0 0.45 --warmup 40 --photographs 0.08 \
-    --smallest 0.12 --least 0.004 --most 7 --more 0.45 --teacher 0.03 --seed 201 --replay 0.7 $hidden
-phase middle "$out/small/last.pt" --minutes "${minutes[2]}" --size 256 --within 256 384 512 512 --batch 8 --prompts 8 --clips 2 --frames 7 --video 0.45 --span 0.45 0.75 --warmup 5 \
-    --photographs 0.08 --least 0.0016 --seed 202 --replay 0.6 --average 0.997 $hidden
-phase full "$out/middle/last.pt" --minutes "${minutes[3]}" --size 512 --batch 2 --prompts 12 --clips 1 --frames 5 --video 0.45 --span 0.75 1 --warmup 5 \
-    --photographs 0.08 --smallest 0.08 --seed 203 --replay 0.3 --average 0.99 $hidden
+finish() { # NAME CHECKPOINT…: their mean as OUT/NAME.safetensors
+    local name=$1
+    shift
+    "$python" "$here/export.py" "$@" "$out/$name.trained.safetensors"
+    nice -n 19 "$python" "$here/calibrate.py" "$out/$name.trained.safetensors" "$out/$name.safetensors"
+}
 
-"$python" "$here/export.py" "$out/full/last.pt" "$out/sam2.1_hiera_micro.safetensors"
+finish sam2.1_hiera_micro "$out/full/last.pt"
 # The mean keeps what the weights had learned of hidden objects, where walls.py says that training has unlearned it, and most of what was gained (docs/MICRO.md).
-[ -z "$with" ] || "$python" "$here/export.py" "$out/full/last.pt" "$with" "$out/mean.safetensors"
+[ -z "$with" ] || finish mean "$out/full/last.pt" "$with"

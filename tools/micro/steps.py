@@ -8,9 +8,10 @@ import random
 import torch
 import torch.nn.functional as F
 
+from losses import enlarged, loss_of
+
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-SCORE = 5.0  # weight of the squared error of the predicted IoU
 
 together = random.Random(0)  # decisions that all processes have to take alike: how many passes, which prompt
 
@@ -40,37 +41,6 @@ def decode(model, pixels, high, points, labels, previous=None):
         high_res_features=high,
     )
     return masks.float(), iou.float(), tokens, score.float()
-
-
-def enlarged(logits, truth):
-    """Logits at the truth's size, enlarged as the predictors do: only there a line thinner than a logit can be right."""
-    return F.interpolate(logits, size=truth.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def mask_terms(logits, truth):
-    """20 focal + dice of each mask, and its true IoU, both [N, 4]. logits [N, 4, h, w]; truth [N, 2 h, 2 w], soft."""
-    x, g = enlarged(logits, truth).flatten(2), truth.flatten(1)[:, None]
-    p = x.sigmoid()
-    right = p * g + (1 - p) * (1 - g)
-    focal = (0.5 * (F.softplus(x) - x * g) * (1 - right) ** 2).mean(-1)
-    dice = 1 - (2 * (p * g).sum(-1) + 1) / (p.sum(-1) + g.sum(-1) + 1)
-    with torch.no_grad():
-        a, b = x > 0, g > 0.5
-        iou = (a & b).sum(-1).float() / (a | b).sum(-1).clamp(min=1)
-    return 20 * focal + dice, iou
-
-
-def loss_of(masks, iou_guess, score, truth, single, multi, present=None, score_weight=0.2):
-    """`single` and `multi` weigh the single mask and the best of the three. Returns the loss and the true IoUs."""
-    cost, iou = mask_terms(masks, truth)
-    each = single * cost[:, 0] + multi * (0.92 * cost[:, 1:].min(1).values + 0.08 * cost[:, 1:].mean(1))
-    off = iou_guess - iou
-    # The mask with the largest guess is taken, so the guess should be the mean of what is possible (squared error), not the median.
-    each = each + 0.5 * off.abs().mean(1) + SCORE * off.square().mean(1)
-    if present is None:
-        present = torch.ones(len(each))
-    gate = F.binary_cross_entropy_with_logits(score[:, 0], present)
-    return (each * present).sum() / present.sum().clamp(min=1) + score_weight * gate, iou
 
 
 def error_click(logits, truth, S):

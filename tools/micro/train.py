@@ -32,7 +32,21 @@ F.scaled_dot_product_attention = steps.attention_by_products
 SAVE_SECONDS = 150
 KEPT_BATCHES = 200
 LEAST_SIDE = 16  # of a matrix that Muon trains: tables of a few tokens are not maps from one space to another
-NARROW = torch.cpu._is_avx512_bf16_supported()  # elsewhere bfloat16 is several times slower than float32
+
+
+def narrow_is_faster():
+    """Whether a product in bfloat16 takes less time here than in float32: it takes several times as long without AVX512-BF16, and twice as long on some
+    processors that have it."""
+    seconds = []
+    for kind in (torch.float32, torch.bfloat16):
+        x, w = torch.ones(1024, 128, dtype=kind), torch.ones(128, 512, dtype=kind)
+        times = []
+        for _ in range(20):
+            began = time.perf_counter()
+            x @ w
+            times.append(time.perf_counter() - began)
+        seconds.append(min(times))
+    return seconds[1] < seconds[0]
 
 
 class Stream(IterableDataset):
@@ -129,6 +143,7 @@ class Run:
         self.young = not begin
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizers = optimizers(self.model, a)
+        self.narrow = narrow_is_faster()
         if "optimizers" in begin:  # a phase after another one, or after an interruption: everything goes on
             if len(begin["optimizers"]) != len(self.optimizers):
                 raise SystemExit(f"{last if os.path.exists(last) else a.init}: was trained {'without' if a.muon else 'with'} --muon")
@@ -165,7 +180,7 @@ class Run:
                 group["lr"] = self.rate(step)
             # Clips are seen whole: as windows they unlearn to find objects that come back far away (docs/MICRO.md).
             self.windows.choose([a.size] if kind == "video" else a.within)
-            with torch.autocast("cpu", torch.bfloat16, enabled=NARROW):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.narrow):
                 loss, stat = (steps.video_step if kind == "video" else steps.image_step)(self.model, batch, a)
             self.model.zero_grad(set_to_none=True)
             loss.backward()
