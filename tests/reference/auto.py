@@ -91,7 +91,7 @@ FIXTURE = {
     "filtered": (None, dict(points_per_side=8, pred_iou_thresh=0.5, stability_score_thresh=0.8)),
     "crops": (None, dict(points_per_side=8, crop_n_layers=1, crop_n_points_downscale_factor=2, pred_iou_thresh=0.5, stability_score_thresh=0.7)),
     "layers": (None, dict(points_per_side=6, crop_n_layers=2, crop_overlap_ratio=0.2, crop_nms_thresh=0.5, crop_n_points_downscale_factor=2, pred_iou_thresh=0.4, stability_score_thresh=0.5)),
-    "m2m": (None, dict(points_per_side=5, use_m2m=True, pred_iou_thresh=0.4, stability_score_thresh=0.5)),
+    "m2m": (None, dict(points_per_side=6, use_m2m=True, pred_iou_thresh=0.4, stability_score_thresh=0.5)),
     "single": (None, dict(points_per_side=8, multimask_output=False, pred_iou_thresh=0.4, stability_score_thresh=0.5)),
     "grids": (None, dict(points_per_side=None, point_grids=GRIDS, crop_n_layers=1, pred_iou_thresh=0.3, stability_score_thresh=0.5, box_nms_thresh=0.9)),
     "threshold": (None, dict(points_per_side=6, mask_threshold=1.5, stability_score_offset=0.75, pred_iou_thresh=0.3, stability_score_thresh=0.6)),

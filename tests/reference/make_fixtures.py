@@ -87,11 +87,11 @@ LARGE = dict(picture=(900, 600), cases=usual_cases((300, 220, 1), (640.25, 410.5
 # A click on the ring and a correction give logits beyond the clamp, so that `again` needs it.
 TRAINED = dict(
     picture=(640, 480),
-    cases=usual_cases((140, 280, 1), (480.25, 120.5, 0), (412, 52, 548.5, 188))
-    | {"again": case([(140, 280, 1), (480.25, 120.5, 0)], mask=AGAIN)}
+    cases=usual_cases((490, 60, 1), (480.25, 120.5, 0), (412, 52, 548.5, 188))
+    | {"again": case([(490, 60, 1), (480.25, 120.5, 0)], mask=AGAIN)}
     | rare_cases(640, 480)
     | {"disc": case([(192, 192, 1)]), "rectangle": case(box=(352, 240, 544, 408), multimask=False)}
-    | {"kept": case([(192, 192, 1)], multimask=False), "replaced": case([(300, 420, 1)], multimask=False)},
+    | {"kept": case([(192, 192, 1)], multimask=False), "replaced": case([(380, 420, 1)], multimask=False)},
 )
 
 
