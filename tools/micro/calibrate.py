@@ -140,6 +140,8 @@ def main():
     ap.add_argument("--seed", type=int, default=700)
     ap.add_argument("--jobs", type=int, default=2)
     a = ap.parse_args()
+    if a.jobs < 1 or min(a.pictures, a.clips) < a.jobs:
+        ap.error("--pictures, --clips: at least one for each of --jobs, which is 1 or more")
     torch.manual_seed(a.seed)
     with concurrent.futures.ProcessPoolExecutor(a.jobs) as pool:
         parts = [pool.submit(collect, a.weights, a.seed + i, a.pictures // a.jobs, a.clips // a.jobs) for i in range(a.jobs)]

@@ -5,7 +5,7 @@
 #
 # From nothing, or on from WEIGHTS (the file in data/, say): then OUT/mean.safetensors, the mean of both, is written too. Packages: requirements.txt; PYTHON
 # names the interpreter. Run again after an interruption, it goes on where it was. While OUT/PAUSE exists nothing is computed. Minutes are of CPU time of each
-# of two processes: from nothing 181, from weights 64, and eight more at the end.
+# of two processes: from nothing 181, from weights 64; and eight for each file that is written.
 set -e
 [ $# -ge 1 ] || { sed -n 2,8p "$0"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
