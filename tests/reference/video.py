@@ -297,7 +297,7 @@ def video(out, weights, write):
 BF16 = {
     "video_2.0": ("box", "box_click", "mask", "eval_mask"),
     "video_2.1": ("click", "box", "box_click", "mask", "two_objects", "several", "long", "eval_click"),
-    "video_trained": ("box", "both", "correction_cond", "eval_click", "vanish_reverse", "prompt_on_nothing"),
+    "video_trained": ("two_clicks", "box", "mask", "eval_click", "fill_click", "vanish_reverse"),
 }
 
 

@@ -5,7 +5,7 @@
 #
 # From nothing, or on from WEIGHTS (the file in data/, say): then OUT/mean.safetensors, the mean of both, is written too. Packages: requirements.txt; PYTHON
 # names the interpreter. Run again after an interruption, it goes on where it was. While OUT/PAUSE exists nothing is computed. Minutes are of CPU time of each
-# of two processes: from nothing 181, from weights 64; and eight for each file that is written.
+# of two processes: from nothing 187, from weights 70; and eight for each file that is written.
 set -e
 [ $# -ge 1 ] || { sed -n 2,8p "$0"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -42,10 +42,10 @@ if [ -z "$weights" ]; then
 fi
 
 # One cosine over two sizes. Few prompts a picture, and more pictures for it: a picture has less than three masks on average.
-phase middle "$weights" --minutes 50 --size 256 --within 256 384 512 512 --batch 12 --prompts 4 --more 0.4 --clips 1 --frames 10 --objects 3 --video 0.33 --lr 2.5e-4 \
-    --muon --span 0 0.72 --warmup 30 --photographs 0.08 --least 0.0016 --seed 402 --replay 0.5 --average 0.997 $hidden
-phase full "$out/middle/last.pt" --minutes 14 --size 512 --batch 3 --prompts 6 --more 0.4 --clips 1 --frames 5 --video 0.33 --lr 2.5e-4 --muon --span 0.72 1 --warmup 5 \
-    --photographs 0.08 --smallest 0.08 --seed 403 --replay 0.3 --average 0.985 $hidden
+phase middle "$weights" --minutes 46 --size 256 --within 256 384 512 512 --batch 12 --prompts 4 --more 0.4 --clips 1 --frames 10 --objects 3 --video 0.33 --lr 2.5e-4 \
+    --muon --span 0 0.66 --warmup 30 --photographs 0.08 --least 0.0016 --seed 502 --replay 0.5 --average 0.997 $hidden
+phase full "$out/middle/last.pt" --minutes 24 --size 512 --batch 3 --prompts 6 --more 0.4 --clips 1 --frames 5 --video 0.33 --lr 2.5e-4 --muon --span 0.66 1 --warmup 5 \
+    --photographs 0.08 --smallest 0.08 --seed 503 --replay 0.3 --average 0.99 $hidden
 
 finish() { # NAME CHECKPOINT…: their mean as OUT/NAME.safetensors
     local name=$1

@@ -135,6 +135,7 @@ class Run:
             begin = micro.read_weights(a.init)
         self.model = micro.build(None, a.size, mode="train").train()
         self.windows = windows.Windows(self.model, a.size)
+        steps.quicken(self.model)
         if begin:
             self.model.load_state_dict(begin["model"])
         else:
@@ -257,6 +258,7 @@ def main():
     os.makedirs(a.out, exist_ok=True)
     rank = int(os.environ.get("MICRO_RANK", 0))
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # the decoder's gradients have many, and products with them take several times as long
     others = []
     if rank == 0:
         others = [subprocess.Popen([sys.executable] + sys.argv, env=os.environ | {"MICRO_RANK": str(i)}) for i in range(1, a.world)]

@@ -4,8 +4,10 @@ Where a click is and which tokens are near it is told by codes of the place with
 hold at 512, where a token is a quarter as far from the next. Here all codes of a small picture are those of its place in a larger one, with a quarter or a
 sixteenth of the work.
 """
+import functools
 import random
 
+import torch
 import torch.nn.functional as F
 
 STEP = 128  # pixels: the side of the encoder's largest windows, which then lie in a picture as they would in the larger one
@@ -24,17 +26,19 @@ class Windows:
             return self.cut(code, hw[0]).permute(0, 2, 3, 1)
 
         def sine(module):
-            whole = module.forward
+            official = module.forward
+            whole = functools.lru_cache(None)(lambda side: official(torch.zeros(1, 1, side, side)))
 
-            def code(x):  # one for all pictures: at 128 pixels within 512, written for each of 24, it took a third of a step
-                side = self.whole * x.shape[-1] // size
-                return self.cut(whole(x.new_zeros(1, 1, side, side)), x.shape[-1]).expand(len(x), -1, -1, -1)
+            # Computed once, and one for all pictures: at 128 pixels within 512, written for each of 24, it took a third of a step.
+            def code(x):
+                return self.cut(whole(self.whole * x.shape[-1] // size), x.shape[-1]).expand(len(x), -1, -1, -1)
 
             module.forward = code
 
+        pixels = functools.lru_cache(None)(lambda side: prompts.pe_layer((side, side))[None])
+
         def dense():
-            side = size // 16
-            return self.cut(prompts.pe_layer((self.whole // 16,) * 2)[None], side)
+            return self.cut(pixels(self.whole // 16), size // 16)
 
         points = prompts.pe_layer.forward_with_coords
 
